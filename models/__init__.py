@@ -1,0 +1,1 @@
+"""Where policies are learned: the only home of torch, torch_geometric and scikit-learn."""

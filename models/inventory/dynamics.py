@@ -1,0 +1,65 @@
+"""One period of a supply network, as a pure and differentiable function of state, orders and demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.inventory.feasibility import sum_by_node
+from models.inventory.layout import Layout
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything the simulated world knows at the start of a period.
+
+    on_hand (batch, place): units, including what is due now; below 0 where unmet demand is backlogged.
+    in_transit (batch, place, lead): slot k arrives at the start of the (k+1)-th period from now.
+    """
+
+    on_hand: Tensor
+    in_transit: Tensor
+
+
+@dataclass(frozen=True)
+class PeriodCost:
+    """Cost of a period by cause, each (batch,): what stays, what was asked for and not there, what was bought."""
+
+    holding: Tensor
+    underage: Tensor
+    purchase: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of the three, (batch,)."""
+        return self.holding + self.underage + self.purchase
+
+
+def step(layout: Layout, state: State, orders: Tensor, demand: Tensor) -> tuple[State, PeriodCost]:
+    """Plays one period: orders leave their sources, demand occurs, costs fall due, pipelines shift.
+
+    orders (batch, edge): units, already feasible. demand (batch, store): units, 0 or more.
+    An order placed in period t on an edge with lead time L serves the demand of period t + L (Zipkin 2008,
+    "Old and new methods for lost-sales inventory systems", timing of events).
+    """
+    shipped = sum_by_node(layout.source, orders, layout.nodes)[:, : layout.places]
+    after_shipping = state.on_hand - shipped
+    warehouses, stores = after_shipping.split((layout.warehouses, layout.stores), dim=1)
+    after_demand = stores - demand
+    left = torch.cat((warehouses, after_demand), dim=1)
+    cost = PeriodCost(
+        holding=left.clamp(min=0) @ layout.holding_cost,
+        underage=(-after_demand).clamp(min=0) @ layout.underage_cost,
+        purchase=orders @ layout.unit_cost,
+    )
+    carried = left.clamp(min=0) if layout.unmet_is_lost else left
+    pipeline = state.in_transit.flatten(1).index_add(1, layout.arrival_slot, orders)
+    pipeline = pipeline.view_as(state.in_transit)
+    empty = pipeline.new_zeros(*pipeline.shape[:2], 1)
+    following = State(
+        on_hand=carried + pipeline[:, :, 0],
+        in_transit=torch.cat((pipeline[:, :, 1:], empty), dim=2),
+    )
+    return following, cost

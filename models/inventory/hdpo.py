@@ -1,0 +1,167 @@
+"""Hindsight differentiable policy optimisation: descend the gradient of the simulated cost itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.inventory.layout import Layout
+from models.inventory.rollout import OrderPolicy, rollout
+from models.inventory.scenarios import Scenarios
+from quaestor.errors import QuaestorError
+from quaestor.randomness import stream_seed
+
+
+@dataclass(frozen=True)
+class HDPOParams:
+    """How a policy is trained.
+
+    learning_rate falls to 0 on a cosine over `epochs`. warmup: leading periods left out of the loss and of
+    every reported cost. patience: epochs without a better dev cost before stopping. scale_exponent: a
+    scenario's loss is divided by its mean demand to this power, so that large products do not drown small
+    ones in the gradient (0 weighs them by cost, 1 by relative cost).
+    """
+
+    epochs: int = 40
+    batch: int = 24
+    learning_rate: float = 3e-3
+    gradient_norm: float = 1.0
+    warmup: int = 16
+    patience: int = 20
+    scale_exponent: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, self.patience) < 1 or self.warmup < 0:
+            raise ValueError("epochs, batch and patience must be 1 or more, warmup 0 or more.")
+        if not (self.learning_rate > 0 and self.gradient_norm > 0):
+            raise ValueError("learning_rate and gradient_norm must be above 0.")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of the learning curve: mean cost per store and period on train (as trained) and on dev."""
+
+    number: int
+    train_cost: float
+    dev_cost: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that training needs to go on exactly as if it had not stopped."""
+
+    curve: tuple[Epoch, ...]
+    policy: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    best_policy: dict[str, Tensor]
+    best_epoch: int
+
+
+class TrainingDivergedError(QuaestorError):
+    """The loss or the gradient stopped being a number."""
+
+
+def train(
+    policy: nn.Module,
+    layout: Layout,
+    train_scenarios: Scenarios,
+    dev_scenarios: Scenarios,
+    params: HDPOParams,
+    resume: Checkpoint | None = None,
+    on_epoch: Callable[[Checkpoint], None] | None = None,
+) -> Checkpoint:
+    """Trains the policy in place and leaves it with the weights of its best dev epoch.
+
+    The gradient is taken through every period of the rollout (Alvo et al., arXiv 2306.11246, equation 4).
+    `on_epoch` receives a checkpoint after every epoch; given back as `resume` it continues bit for bit.
+    Raises TrainingDivergedError when the loss or gradient is not finite.
+    """
+    optimiser = torch.optim.Adam(policy.parameters(), lr=params.learning_rate)
+    curve: tuple[Epoch, ...] = ()
+    best_policy, best_epoch = deepcopy(policy.state_dict()), 0
+    if resume is not None:
+        policy.load_state_dict(resume.policy)
+        optimiser.load_state_dict(resume.optimiser)
+        curve, best_policy, best_epoch = resume.curve, resume.best_policy, resume.best_epoch
+    weight = _loss_weight(train_scenarios, params.scale_exponent)
+    for number in range(len(curve) + 1, params.epochs + 1):
+        if number - 1 - best_epoch >= params.patience:
+            break
+        train_cost = _one_epoch(policy, layout, train_scenarios, weight, optimiser, params, number)
+        dev_cost = float(mean_cost(layout, policy, dev_scenarios, params.warmup).mean())
+        if not math.isfinite(dev_cost):
+            raise TrainingDivergedError(f"The dev cost of epoch {number} is {dev_cost}. {_WHAT_TO_DO}")
+        curve = (*curve, Epoch(number, train_cost, dev_cost))
+        if best_epoch == 0 or dev_cost < curve[best_epoch - 1].dev_cost:
+            best_policy, best_epoch = deepcopy(policy.state_dict()), number
+        if on_epoch is not None:
+            on_epoch(
+                Checkpoint(
+                    curve, policy.state_dict(), optimiser.state_dict(), best_policy, best_epoch
+                )
+            )
+    final = Checkpoint(curve, deepcopy(policy.state_dict()), optimiser.state_dict(), best_policy, best_epoch)
+    policy.load_state_dict(best_policy)
+    return final
+
+
+def mean_cost(
+    layout: Layout,
+    policy: OrderPolicy,
+    scenarios: Scenarios,
+    warmup: int,
+    whole_units: bool = False,
+) -> Tensor:
+    """Cost per store and period of each scenario after the warm-up, (batch,), without gradients."""
+    with torch.no_grad():
+        cost = rollout(layout, policy, scenarios, whole_units=whole_units)
+    return cost[:, warmup:].mean(dim=1) / layout.stores
+
+
+_WHAT_TO_DO = "Training stopped; lower learning_rate or gradient_norm, or look for outliers in the demand."
+
+
+def _one_epoch(
+    policy: nn.Module,
+    layout: Layout,
+    scenarios: Scenarios,
+    weight: Tensor,
+    optimiser: torch.optim.Adam,
+    params: HDPOParams,
+    number: int,
+) -> float:
+    order = _shuffled(scenarios.batch, stream_seed(params.seed, "hdpo batches", number))
+    batches = order.split(params.batch)
+    total = 0.0
+    for index, rows in enumerate(batches):
+        progress = (number - 1 + index / len(batches)) / params.epochs
+        optimiser.param_groups[0]["lr"] = params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        cost = rollout(layout, policy, scenarios.rows(rows))[:, params.warmup :].mean(dim=1) / layout.stores
+        loss = (cost * weight[rows]).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(policy.parameters(), params.gradient_norm)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise TrainingDivergedError(
+                f"Epoch {number}, batch {index + 1}: the loss is {loss.item()} and its gradient norm "
+                f"{norm.item()}. {_WHAT_TO_DO}"
+            )
+        optimiser.step()
+        total += float(cost.detach().sum())
+    return total / scenarios.batch
+
+
+def _shuffled(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def _loss_weight(scenarios: Scenarios, exponent: float) -> Tensor:
+    weight = scenarios.demand.mean(dim=(1, 2)).clamp(min=1e-3) ** -exponent
+    return weight / weight.mean()

@@ -1,0 +1,52 @@
+"""What a policy sees at the start of a period, and the noise that smoothing adds to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from models.inventory.dynamics import State
+from models.inventory.scenarios import Scenarios
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A policy's view of the network.
+
+    on_hand (batch, place) and in_transit (batch, place, lead): units. past_demand (batch, store, window):
+    units, oldest first. calendar (batch, feature): of the period about to start.
+    """
+
+    on_hand: Tensor
+    in_transit: Tensor
+    past_demand: Tensor
+    calendar: Tensor
+
+
+@dataclass(frozen=True)
+class ObservationNoise:
+    """Noise for a whole episode, in units, added to what is observed and to nothing else.
+
+    Stock is read anew each period: on_hand (batch, period, place), in_transit (batch, period, place, lead).
+    A demand record enters the history once and keeps its noise there: demand (batch, store, history + period).
+    """
+
+    on_hand: Tensor
+    in_transit: Tensor
+    demand: Tensor
+
+
+def observe(
+    scenarios: Scenarios, state: State, period: int, window: int, noise: ObservationNoise | None
+) -> Observation:
+    """The observation at the start of a period, with the last `window` demands and the noise, if any."""
+    now = scenarios.history + period
+    past_demand = scenarios.demand[:, :, now - window : now]
+    on_hand, in_transit = state.on_hand, state.in_transit
+    if noise is not None:
+        on_hand = on_hand + noise.on_hand[:, period]
+        in_transit = in_transit + noise.in_transit[:, period]
+        past_demand = past_demand + noise.demand[:, :, now - window : now]
+    calendar = scenarios.calendar[now].expand(scenarios.batch, -1)
+    return Observation(on_hand, in_transit, past_demand, calendar)

@@ -1,0 +1,30 @@
+"""Builds an order policy from its parameters: the one place that lists the family's members."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from models.inventory.layout import Layout
+from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
+from models.inventory.policies.graph import GraphParams, GraphPolicy
+from models.inventory.policies.mlp import MLPParams, MLPPolicy
+from models.inventory.policies.newsvendor import NewsvendorParams, NewsvendorPolicy
+
+PolicyParams = GraphParams | MLPParams | BaseStockParams | NewsvendorParams
+
+
+def build_policy(params: PolicyParams, layout: Layout, typical_demand: float, seed: int) -> nn.Module:
+    """A freshly initialised policy; `typical_demand` is a store's mean demand, in units a period."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        match params:
+            case GraphParams():
+                policy: nn.Module = GraphPolicy(params, typical_demand, layout.longest_lead_time)
+            case MLPParams():
+                policy = MLPPolicy(params, layout, typical_demand)
+            case BaseStockParams():
+                policy = BaseStockPolicy(params, layout, typical_demand)
+            case NewsvendorParams():
+                policy = NewsvendorPolicy(params, layout)
+    return policy.to(layout.holding_cost.dtype)

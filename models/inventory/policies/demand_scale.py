@@ -1,0 +1,23 @@
+"""The size of demand at each place: what makes one policy fit products that sell 1 or 10,000 a week."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from models.inventory.layout import Layout
+
+SMALLEST_SCALE = 0.5
+"""Units; below it a series of zeros would turn observation noise into large features."""
+
+
+def demand_scale(layout: Layout, past_demand: Tensor, typical: float) -> Tensor:
+    """Units a period that pass through each place, (batch, place).
+
+    A store's recent mean demand, split evenly over its sources for the places upstream. past_demand (batch,
+    store, window) in units; with a window of 0 every store is taken to sell `typical` units a period.
+    """
+    if past_demand.shape[2]:
+        stores = past_demand.mean(dim=2).clamp(min=SMALLEST_SCALE)
+    else:
+        stores = past_demand.new_full(past_demand.shape[:2], typical)
+    return stores @ layout.store_share

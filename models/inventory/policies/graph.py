@@ -1,0 +1,159 @@
+"""A graph neural order policy: messages travel along the network's own edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+from models.inventory.feasibility import sum_by_node
+from models.inventory.layout import Layout
+from models.inventory.observation import Observation
+from models.inventory.policies.demand_scale import demand_scale
+from quaestor.errors import UsageError
+
+
+@dataclass(frozen=True)
+class GraphParams:
+    """The graph policy's size. `window` past periods of demand are seen, and `calendar` known features."""
+
+    kind: Literal["graph"] = "graph"
+    width: int = 32
+    rounds: int = 2
+    window: int = 16
+    calendar: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.rounds) < 1 or min(self.window, self.calendar) < 0:
+            raise ValueError("width and rounds must be 1 or more, window and calendar 0 or more.")
+
+
+class Round(MessagePassing):
+    """One round of messages: each edge reads its two ends, then each node reads the edges around it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(aggr="sum", node_dim=-2)
+        self.from_source = nn.Linear(width, width)
+        self.from_target = nn.Linear(width, width, bias=False)
+        self.from_edge = nn.Linear(width, width, bias=False)
+        self.edge_out = nn.Linear(width, width)
+        self.node_update = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(
+        self, node: Tensor, edge: Tensor, edge_index: Tensor, into: Tensor, out_of: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Updates node (batch, node, width) and edge (batch, edge, width); `into` and `out_of` (node, 1) are
+        1/√degree, which keeps sums comparable between networks."""
+        # Nodes are projected before they are gathered: there are fewer of them than edge ends.
+        hidden = (
+            self.from_source(node).index_select(1, edge_index[0])
+            + self.from_target(node).index_select(1, edge_index[1])
+            + self.from_edge(edge)
+        )
+        edge = edge + self.edge_out(nn.functional.silu(hidden))
+        arriving = self.propagate(edge_index, edge=edge, size=(node.shape[1],) * 2) * into
+        leaving = self.propagate(edge_index.flip(0), edge=edge, size=(node.shape[1],) * 2) * out_of
+        return node + self.node_update(torch.cat((node, arriving, leaving), dim=-1)), edge
+
+    def message(self, edge: Tensor) -> Tensor:
+        """What an edge tells the node at its end."""
+        return edge
+
+
+class GraphPolicy(nn.Module):
+    """Orders from message passing over the network; the same weights fit any network
+    whose lead times are no longer than `lead_slots` periods.
+
+    All stock and demand features are measured in the place's own demand scale, so that the policy is
+    equivariant to units. Each place decides a level to fill up to, and each of its edges a share of the
+    missing quantity.
+    """
+
+    def __init__(self, params: GraphParams, typical_demand: float, lead_slots: int) -> None:
+        super().__init__()
+        self.params = params
+        self.typical_demand = typical_demand
+        self.lead_slots = lead_slots
+        width = params.width
+        self.node_encoder = nn.Linear(6 + lead_slots + params.window + params.calendar, width)
+        self.edge_encoder = nn.Linear(2, width)
+        self.rounds = nn.ModuleList(Round(width) for _ in range(params.rounds))
+        self.level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.share = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, 1))
+
+    @property
+    def window(self) -> int:
+        """How many past demands it looks at, in periods."""
+        return self.params.window
+
+    def forward(self, layout: Layout, observation: Observation) -> Tensor:
+        """Desired orders (batch, edge), in units."""
+        scale = demand_scale(layout, observation.past_demand, self.typical_demand)
+        on_hand = observation.on_hand / scale
+        in_transit = observation.in_transit / scale[:, :, None]
+        position = on_hand + in_transit.sum(dim=2)
+        node = self._nodes(layout, observation, scale, on_hand, in_transit)
+        edge = self._edges(layout, observation.on_hand)
+        edge_index = torch.stack((layout.source, layout.target))
+        into = layout.incoming_edges.clamp(min=1).rsqrt()[:, None]
+        out_of = layout.outgoing_edges.clamp(min=1).rsqrt()[:, None]
+        for round_ in self.rounds:
+            node, edge = round_(node, edge, edge_index, into, out_of)
+        return self._orders(layout, node, edge, position, scale)
+
+    def _nodes(
+        self, layout: Layout, observation: Observation, scale: Tensor, on_hand: Tensor, in_transit: Tensor
+    ) -> Tensor:
+        batch = len(on_hand)
+        spare = self.lead_slots - in_transit.shape[2]
+        if spare < 0:
+            raise UsageError(
+                f"This policy knows lead times up to {self.lead_slots} periods, the network has "
+                f"{in_transit.shape[2]}; train it on a network with lead times as long."
+            )
+        in_transit = nn.functional.pad(in_transit, (0, spare))
+        past = observation.past_demand / scale[:, layout.warehouses :, None]
+        none = past.new_zeros(batch, layout.warehouses, past.shape[2])
+        ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[layout.warehouses :])
+        static = torch.stack(
+            (
+                layout.holding_cost,
+                nn.functional.pad(ratio, (layout.warehouses, 0)),
+                nn.functional.pad(torch.ones_like(ratio), (layout.warehouses, 0)),
+                layout.longest_incoming_lead_time / self.lead_slots,
+            ),
+            dim=1,
+        )
+        features = torch.cat(
+            (
+                on_hand[:, :, None],
+                in_transit,
+                torch.cat((none, past), dim=1),
+                scale.log()[:, :, None] / 5,
+                static.expand(batch, -1, -1),
+                observation.calendar[:, None, :].expand(-1, layout.places, -1),
+            ),
+            dim=2,
+        )
+        places = self.node_encoder(features)
+        suppliers = places.new_zeros(batch, layout.nodes - layout.places, self.params.width)
+        return torch.cat((places, suppliers), dim=1)
+
+    def _edges(self, layout: Layout, like: Tensor) -> Tensor:
+        features = torch.stack((layout.lead_time / self.lead_slots, layout.unit_cost), dim=1)
+        return self.edge_encoder(features.to(like.dtype)).expand(len(like), -1, -1)
+
+    def _orders(self, layout: Layout, node: Tensor, edge: Tensor, position: Tensor, scale: Tensor) -> Tensor:
+        places = node[:, : layout.places]
+        cover = layout.longest_incoming_lead_time + 1.5
+        level = cover * torch.exp(self.level(places).squeeze(2).clamp(-3, 3))
+        missing = nn.functional.softplus(4 * (level - position)) / 4 * scale
+        ends = torch.cat(
+            (node.index_select(1, layout.source), node.index_select(1, layout.target), edge), dim=2
+        )
+        weight = self.share(ends).squeeze(2).clamp(-15, 15).exp()
+        total = sum_by_node(layout.target, weight, layout.nodes)
+        return missing.index_select(1, layout.target) * weight / total.index_select(1, layout.target)

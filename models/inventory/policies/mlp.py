@@ -1,0 +1,63 @@
+"""A multilayer perceptron over the whole observation of one network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.inventory.layout import Layout
+from models.inventory.observation import Observation
+from models.inventory.policies.demand_scale import demand_scale
+
+
+@dataclass(frozen=True)
+class MLPParams:
+    """Size of the perceptron: `hidden` layers of `width`; `window` past demands and `calendar` features seen."""
+
+    kind: Literal["mlp"] = "mlp"
+    width: int = 32
+    hidden: int = 3
+    window: int = 16
+    calendar: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.hidden) < 1 or min(self.window, self.calendar) < 0:
+            raise ValueError("width and hidden must be 1 or more, window and calendar 0 or more.")
+
+
+class MLPPolicy(nn.Module):
+    """Orders of one fixed network from its flattened observation, in each place's demand scale."""
+
+    def __init__(self, params: MLPParams, layout: Layout, typical_demand: float) -> None:
+        super().__init__()
+        self.params = params
+        self.typical_demand = typical_demand
+        inputs = layout.places * (1 + layout.longest_lead_time)
+        inputs += layout.stores * (params.window + (1 if params.window else 0)) + params.calendar
+        layers: list[nn.Module] = []
+        for _ in range(params.hidden):
+            layers += [nn.Linear(inputs, params.width), nn.ELU()]
+            inputs = params.width
+        self.body = nn.Sequential(*layers, nn.Linear(inputs, layout.edges))
+
+    @property
+    def window(self) -> int:
+        """How many past demands it looks at, in periods."""
+        return self.params.window
+
+    def forward(self, layout: Layout, observation: Observation) -> Tensor:
+        """Desired orders (batch, edge), in units."""
+        scale = demand_scale(layout, observation.past_demand, self.typical_demand)
+        stores = scale[:, layout.warehouses :]
+        parts = [
+            observation.on_hand / scale,
+            (observation.in_transit / scale[:, :, None]).flatten(1),
+            observation.calendar,
+        ]
+        if self.params.window:
+            parts += [(observation.past_demand / stores[:, :, None]).flatten(1), stores.log() / 5]
+        orders = nn.functional.softplus(self.body(torch.cat(parts, dim=1)))
+        return orders * scale.index_select(1, layout.target)

@@ -1,0 +1,1 @@
+"""Payment policies: a regression oracle and an exploration rule, refitted on short memory."""

@@ -1,0 +1,31 @@
+"""Everything Quaestor refuses to do is one of these: a plain sentence and an exit code."""
+
+
+class QuaestorError(Exception):
+    """The work could not be done; the message says what was expected, what was found and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(QuaestorError):
+    """The request itself is wrong: an unknown key, a missing file, a value out of its range."""
+
+    exit_code = 2
+
+
+class GateRefusedError(QuaestorError):
+    """The evidence does not allow this move."""
+
+    exit_code = 3
+
+
+class StoreBusyError(QuaestorError):
+    """Another process holds the store for longer than we were willing to wait."""
+
+    exit_code = 4
+
+
+class StoreDamagedError(QuaestorError):
+    """The store is not one that this version can read."""
+
+    exit_code = 5

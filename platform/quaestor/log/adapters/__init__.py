@@ -1,0 +1,1 @@
+"""Public file formats, each turned into the frames that contracts check."""

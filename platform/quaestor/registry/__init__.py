@@ -1,0 +1,1 @@
+"""Policy iterations, their evidence, the gate that judges it, and who is live."""

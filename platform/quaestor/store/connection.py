@@ -1,0 +1,104 @@
+"""Opens the store for one transaction at a time, and waits while another process has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import tenacity
+
+from quaestor.errors import StoreBusyError, StoreDamagedError
+from quaestor.store.migration import applied_version, migrate, migrations
+
+# DuckDB lets one process write and then nobody else read, so every wait here is for a short transaction.
+_LOCKED = ("could not set lock", "different configuration", "conflicting lock", "being used by another process")
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store file. `patience` is how many seconds to wait for another process before giving up."""
+
+    path: Path
+    patience: float = 30.0
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside one transaction: committed at the end, rolled back on any error.
+
+        Raises StoreBusyError when another process holds the store longer than `patience`, StoreDamagedError
+        when the file is not a store of this version.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._open(read_only=False)
+        try:
+            migrate(connection)
+            connection.begin()
+            yield connection
+            connection.commit()
+        except BaseException:
+            _roll_back(connection)
+            raise
+        finally:
+            connection.close()
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection; it sees one committed state. Creates an empty store where there is none.
+
+        Raises StoreBusyError and StoreDamagedError as `write` does.
+        """
+        if not self.path.exists():
+            self._prepare()
+        connection = self._open(read_only=True)
+        try:
+            if applied_version(connection) != max(migrations()):
+                connection.close()
+                self._prepare()
+                connection = self._open(read_only=True)
+            yield connection
+        finally:
+            connection.close()
+
+    def _prepare(self) -> None:
+        with self.write():
+            pass
+
+    def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_locked),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
+            stop=tenacity.stop_after_delay(self.patience),
+            reraise=True,
+        )
+        try:
+            return retrying(duckdb.connect, str(self.path), read_only=read_only, config=_CONFIG)
+        except duckdb.Error as error:
+            if _is_locked(error):
+                raise StoreBusyError(
+                    f"Another process has held the store {self.path} for {self.patience:g} s. Try again when it is done."
+                ) from None
+            raise StoreDamagedError(
+                f"{self.path} cannot be opened as a store: {_first_line(error)} Restore it from a backup or move it away."
+            ) from None
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, duckdb.Error) and any(sign in str(error).lower() for sign in _LOCKED)
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.rollback()
+    except duckdb.Error:  # the transaction never began, or ended by itself
+        return
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,25 @@
+"""The files that have been ingested, by the digest of their bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+
+from quaestor.clock import utc_now
+
+
+def summary_of(connection: duckdb.DuckDBPyConnection, digest: str) -> dict[str, Any] | None:
+    """The summary kept when this file was ingested, or None where it never was."""
+    row = connection.execute("select summary from ingested_files where digest = ?", [digest]).fetchone()
+    return json.loads(row[0]) if row else None
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection, digest: str, name: str, file_format: str, summary: dict[str, Any]
+) -> None:
+    """Notes that a file has been ingested."""
+    connection.execute(
+        "insert into ingested_files values (?, ?, ?, ?, ?)", [digest, name, file_format, json.dumps(summary), utc_now()]
+    )
