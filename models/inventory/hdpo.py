@@ -22,8 +22,7 @@ from quaestor.randomness import stream_seed
 class HDPOParams:
     """How a policy is trained.
 
-    learning_rate falls to 0 on a cosine over `epochs`. warmup: leading periods left out of the loss and of
-    every reported cost. patience: epochs without a better dev cost before stopping. scale_exponent: a
+    learning_rate falls to 0 on a cosine over `epochs`. patience: epochs without a better dev cost before stopping. scale_exponent: a
     scenario's loss is divided by its mean demand to this power, so that large products do not drown small
     ones in the gradient (0 weighs them by cost, 1 by relative cost).
     """
@@ -32,14 +31,13 @@ class HDPOParams:
     batch: int = 24
     learning_rate: float = 3e-3
     gradient_norm: float = 1.0
-    warmup: int = 16
     patience: int = 20
     scale_exponent: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.patience) < 1 or self.warmup < 0:
-            raise ValueError("epochs, batch and patience must be 1 or more, warmup 0 or more.")
+        if min(self.epochs, self.batch, self.patience) < 1:
+            raise ValueError("epochs, batch and patience must be 1 or more.")
         if not (self.learning_rate > 0 and self.gradient_norm > 0):
             raise ValueError("learning_rate and gradient_norm must be above 0.")
 
@@ -74,11 +72,13 @@ def train(
     train_scenarios: Scenarios,
     dev_scenarios: Scenarios,
     params: HDPOParams,
+    warmup: int,
     resume: Checkpoint | None = None,
     on_epoch: Callable[[Checkpoint], None] | None = None,
 ) -> Checkpoint:
     """Trains the policy in place and leaves it with the weights of its best dev epoch.
 
+    warmup: leading periods left out of the loss and of every reported cost.
     The gradient is taken through every period of the rollout (Alvo et al., arXiv 2306.11246, equation 4).
     `on_epoch` receives a checkpoint after every epoch; given back as `resume` it continues bit for bit.
     Raises TrainingDivergedError when the loss or gradient is not finite.
@@ -94,8 +94,8 @@ def train(
     for number in range(len(curve) + 1, params.epochs + 1):
         if number - 1 - best_epoch >= params.patience:
             break
-        train_cost = _one_epoch(policy, layout, train_scenarios, weight, optimiser, params, number)
-        dev_cost = float(mean_cost(layout, policy, dev_scenarios, params.warmup).mean())
+        train_cost = _one_epoch(policy, layout, train_scenarios, weight, optimiser, params, warmup, number)
+        dev_cost = float(mean_cost(layout, policy, dev_scenarios, warmup).mean())
         if not math.isfinite(dev_cost):
             raise TrainingDivergedError(f"The dev cost of epoch {number} is {dev_cost}. {_WHAT_TO_DO}")
         curve = (*curve, Epoch(number, train_cost, dev_cost))
@@ -135,6 +135,7 @@ def _one_epoch(
     weight: Tensor,
     optimiser: torch.optim.Adam,
     params: HDPOParams,
+    warmup: int,
     number: int,
 ) -> float:
     order = _shuffled(scenarios.batch, stream_seed(params.seed, "hdpo batches", number))
@@ -143,7 +144,7 @@ def _one_epoch(
     for index, rows in enumerate(batches):
         progress = (number - 1 + index / len(batches)) / params.epochs
         optimiser.param_groups[0]["lr"] = params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-        cost = rollout(layout, policy, scenarios.rows(rows))[:, params.warmup :].mean(dim=1) / layout.stores
+        cost = rollout(layout, policy, scenarios.rows(rows))[:, warmup:].mean(dim=1) / layout.stores
         loss = (cost * weight[rows]).mean()
         optimiser.zero_grad()
         loss.backward()

@@ -107,7 +107,7 @@ class GraphPolicy(nn.Module):
     def _nodes(
         self, layout: Layout, observation: Observation, scale: Tensor, on_hand: Tensor, in_transit: Tensor
     ) -> Tensor:
-        batch = len(on_hand)
+        batch = on_hand.shape[0]
         spare = self.lead_slots - in_transit.shape[2]
         if spare < 0:
             raise UsageError(
@@ -144,7 +144,7 @@ class GraphPolicy(nn.Module):
 
     def _edges(self, layout: Layout, like: Tensor) -> Tensor:
         features = torch.stack((layout.lead_time / self.lead_slots, layout.unit_cost), dim=1)
-        return self.edge_encoder(features.to(like.dtype)).expand(len(like), -1, -1)
+        return self.edge_encoder(features.to(like.dtype)).expand(like.shape[0], -1, -1)
 
     def _orders(self, layout: Layout, node: Tensor, edge: Tensor, position: Tensor, scale: Tensor) -> Tensor:
         places = node[:, : layout.places]

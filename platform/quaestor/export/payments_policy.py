@@ -55,6 +55,13 @@ class PaymentsPolicy:
         masked = np.where(eligible, raw, 0.0)
         return np.asarray(masked / masked.sum(axis=1, keepdims=True))
 
+    def scores(self, contexts: Encoded) -> NDArray[np.float64]:
+        """The oracle's predicted rewards, (round, action), without noise."""
+        silence = np.zeros_like(contexts.numeric)
+        everything = np.ones((len(contexts), len(self.spec.actions)), dtype=np.bool_)
+        inputs = {"numeric": contexts.numeric, "category": contexts.category, "eligible": everything, "noise": silence}
+        return self._session.run("scores", inputs).astype(np.float64)
+
     def choose(self, contexts: Encoded, eligible: NDArray[np.bool_], event_ids: Sequence[str]) -> Choice:
         """Decides each round; the same event id gives the same decision on any host (rule R2).
 

@@ -42,8 +42,8 @@ class InventorySpec:
     """The inputs of an inventory graph, in units, and whom its orders belong to.
 
     The graph takes on_hand (row, place), in_transit (row, place, lead), past_demand (row, store, window),
-    calendar (row, feature) and returns feasible orders (row, edge). noise_scale is relative to scale (store,),
-    the mean demand of each row's series, which is an input too.
+    calendar (row, feature), each but the last with its noise, and returns feasible orders (row, edge). The
+    noise is noise_scale × scale (row, place) × standard normal, scale being the mean demand through each place.
     """
 
     kind: Literal["inventory"]

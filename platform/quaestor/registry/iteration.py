@@ -13,7 +13,8 @@ from quaestor.atomic import write_folder
 from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError
 from quaestor.registry.canonical import canonical_json, digest_of
-from quaestor.store import Store, iterations
+from quaestor.store import Store, audit, iterations
+from quaestor.store.audit import Entry
 
 MANIFEST = "manifest.json"
 
@@ -34,8 +35,9 @@ class Inputs:
     code: str
 
     def digest(self) -> str:
-        """What a flow looks up before it trains again."""
-        return digest_of(asdict(self))
+        """What a flow looks up before it trains again: of the data only its own digest counts, so that looking
+        at the same rounds a day later is no new input."""
+        return digest_of({**asdict(self), "data": self.data["digest"]})
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,19 @@ class PolicyIteration:
         """The content of one of its files; raises QuaestorError when it is missing or was changed."""
         path = self.folder / name
         content = path.read_bytes() if path.exists() else b""
-        if hashlib.sha256(content).hexdigest() != self.files.get(name):
+        expected = self.iteration_id if name == MANIFEST else self.files.get(name)
+        if hashlib.sha256(content).hexdigest() != expected:
             raise QuaestorError(f"{path} is missing or was changed since it was registered; restore it or retrain.")
         return content
 
 
 def register(
-    store: Store, data_folder: Path, inputs: Inputs, files: Mapping[str, bytes], parent_id: str | None
+    store: Store,
+    data_folder: Path,
+    inputs: Inputs,
+    files: Mapping[str, bytes],
+    parent_id: str | None,
+    actor: str,
 ) -> PolicyIteration:
     """Writes an iteration's files and its row; registering the same content again changes nothing."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -67,7 +75,7 @@ def register(
     folder = Path("iterations") / iteration_id
     write_folder(data_folder / folder, {**files, MANIFEST: canonical_json(manifest).encode()})
     with store.write() as connection:
-        iterations.add(
+        added = iterations.add(
             connection,
             iteration_id=iteration_id,
             system=inputs.system,
@@ -78,6 +86,8 @@ def register(
             folder=str(folder),
             created_at=utc_now(),
         )
+        if added:
+            audit.add(connection, Entry(actor, "register", inputs.system, iteration_id, inputs.policy))
     return PolicyIteration(iteration_id, parent_id, inputs, digests, data_folder / folder)
 
 

@@ -37,14 +37,15 @@ def add(
     manifest: str,
     folder: str,
     created_at: datetime,
-) -> None:
-    """Adds an iteration and its audit entry; one that is there already stays as it is."""
+) -> bool:
+    """Adds an iteration; returns False where it was there already, and leaves it as it is."""
     if connection.execute("select 1 from iterations where iteration_id = ?", [iteration_id]).fetchone():
-        return
+        return False
     connection.execute(
         "insert into iterations values (?, ?, ?, ?, ?, ?, ?, ?)",
         [iteration_id, system, parent_id, inputs_digest, policy, manifest, folder, created_at],
     )
+    return True
 
 
 def by_inputs(connection: duckdb.DuckDBPyConnection, system: str, inputs_digest: str) -> Row | None:

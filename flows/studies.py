@@ -1,0 +1,122 @@
+"""Studies: one TOML file says what a system learns from, how, and what its evidence must show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from models.inventory.hdpo import HDPOParams
+from models.inventory.policies.build import PolicyParams
+from models.inventory.policies.graph import GraphParams
+from models.payments.alarms import AlarmParams
+from models.payments.refit import RefitParams
+from quaestor.certification.certificate import CertificateParams
+from quaestor.errors import UsageError
+from quaestor.log.maturity import MaturityParams
+from quaestor.registry.gate import GateParams
+from quaestor.study import parse, read_toml
+
+
+@dataclass(frozen=True)
+class RuleOfThumb:
+    """What decides until an iteration is promoted: preferred actions in order, and any eligible one with
+    probability epsilon; without an order and with epsilon 1 it is uniform."""
+
+    order: tuple[str, ...] = ()
+    epsilon: float = 1.0
+
+
+@dataclass(frozen=True)
+class PaymentsStudy:
+    """A payments system.
+
+    memory_days: how far back from the newest matured round a refit looks; absent for all. payments_per_episode:
+    the length of a certificate's episode.
+    """
+
+    kind: Literal["payments"]
+    system: str
+    maturity: MaturityParams
+    refit: RefitParams
+    certificate: CertificateParams
+    incumbent: RuleOfThumb = field(default_factory=RuleOfThumb)
+    gate: GateParams = field(default_factory=GateParams)
+    alarms: AlarmParams = field(default_factory=AlarmParams)
+    memory_days: float | None = None
+    payments_per_episode: int = 400
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Which periods are for what: each pair is [first, past the last), `history` leading periods included.
+
+    warmup: periods after the history that are played but not counted.
+    """
+
+    train: tuple[int, ...]
+    dev: tuple[int, ...]
+    test: tuple[int, ...]
+    history: int = 16
+    warmup: int = 16
+
+    def __post_init__(self) -> None:
+        for name, window in (("train", self.train), ("dev", self.dev), ("test", self.test)):
+            if len(window) != 2 or window[1] - window[0] <= self.history + self.warmup or window[0] < 0:
+                raise ValueError(
+                    f"windows.{name} must be [first, past the last) with more than {self.history + self.warmup} "
+                    f"periods (history and warm-up), found {list(window)}."
+                )
+        if self.test[0] + self.history + self.warmup < self.dev[1] or self.dev[0] + self.history + self.warmup < self.train[1]:
+            raise ValueError("counted periods of train, dev and test must follow each other without overlap.")
+
+
+@dataclass(frozen=True)
+class InventoryStudy:
+    """An inventory system.
+
+    network: a TOML file, relative to the study. products: how many, evenly spaced over the recorded ones; absent
+    for all. demand: the system whose recorded demand is used, by default its own. yardsticks are fitted by HDPO with their own settings. cap_multiple: the certificate's cap in
+    multiples of the incumbent's dev cost. noise_draws: episodes played to evaluate the smoothed candidate.
+    """
+
+    kind: Literal["inventory"]
+    system: str
+    network: Path
+    windows: Windows
+    certificate: CertificateParams
+    policy: PolicyParams = field(default_factory=GraphParams)
+    hdpo: HDPOParams = field(default_factory=HDPOParams)
+    yardsticks: HDPOParams = field(default_factory=lambda: HDPOParams(epochs=30, learning_rate=0.05))
+    gate: GateParams = field(default_factory=GateParams)
+    demand: str | None = None
+    products: int | None = None
+    cap_multiple: float = 1.5
+    noise_draws: int = 4
+
+    def __post_init__(self) -> None:
+        if self.products is not None and self.products < 2:
+            raise ValueError(f"products must be 2 or more, found {self.products}.")
+        if self.cap_multiple <= 0 or self.noise_draws < 1:
+            raise ValueError("cap_multiple must be above 0 and noise_draws 1 or more.")
+
+
+def read_payments_study(path: Path) -> PaymentsStudy:
+    """Reads a payments study; raises UsageError for anything it does not name."""
+    return parse(PaymentsStudy, _of_kind(path, "payments"), str(path))
+
+
+def read_inventory_study(path: Path) -> InventoryStudy:
+    """Reads an inventory study; raises UsageError for anything it does not name. The network's path is made
+    relative to the working directory."""
+    mapping = _of_kind(path, "inventory")
+    if isinstance(mapping.get("network"), str):
+        mapping["network"] = str(path.parent / str(mapping["network"]))
+    return parse(InventoryStudy, mapping, str(path))
+
+
+def _of_kind(path: Path, kind: str) -> dict[str, object]:
+    mapping = read_toml(path)
+    if mapping.get("kind") != kind:
+        raise UsageError(f"{path}: expected kind = {kind!r}, found {mapping.get('kind')!r}.")
+    return mapping

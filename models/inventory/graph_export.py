@@ -1,0 +1,129 @@
+"""Turns an order policy into an ONNX graph with feasible orders, and runs such a graph in rollouts."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.inventory.feasibility import ration
+from models.inventory.layout import Layout
+from models.inventory.observation import Observation
+from quaestor.export.inventory_policy import INPUTS, NOISES
+from quaestor.export.session import Session
+
+OPSET = 18
+
+
+class _Exported(nn.Module):
+    """The policy as production calls it: noise is an input, and rationing sees the true stock."""
+
+    def __init__(self, policy: nn.Module, layout: Layout) -> None:
+        super().__init__()
+        self.policy = policy
+        self.layout = layout
+
+    def forward(
+        self,
+        on_hand: Tensor,
+        in_transit: Tensor,
+        past_demand: Tensor,
+        calendar: Tensor,
+        noise_on_hand: Tensor,
+        noise_in_transit: Tensor,
+        noise_past_demand: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        seen = Observation(
+            on_hand + noise_on_hand, in_transit + noise_in_transit, past_demand + noise_past_demand, calendar
+        )
+        desired = self.policy(self.layout, seen)
+        return desired, ration(self.layout, desired, on_hand)
+
+
+def inventory_graph(policy: nn.Module, layout: Layout, window: int, calendar: int) -> bytes:
+    """The graph from observation and noise to `desired` and feasible `orders` (row, edge), as ONNX bytes."""
+    rows = 2  # one row would be taken for a constant
+    example = (
+        torch.ones(rows, layout.places),
+        torch.ones(rows, layout.places, layout.longest_lead_time),
+        torch.ones(rows, layout.stores, window),
+        torch.ones(rows, calendar),
+    )
+    arguments = (*example, *(torch.zeros_like(tensor) for tensor in example[:3]))
+    row = torch.export.Dim("row", min=1, max=1 << 24)
+    with _quiet():
+        program = torch.onnx.export(
+            _Exported(policy, layout).eval(),
+            arguments,
+            dynamo=True,
+            verbose=False,
+            dynamic_shapes=tuple({0: row} for _ in arguments),
+            input_names=[*INPUTS, *NOISES],
+            output_names=["desired", "orders"],
+            opset_version=OPSET,
+        )
+    if program is None:
+        raise RuntimeError("torch gave no ONNX program")
+    buffer = io.BytesIO()
+    program.save(buffer)
+    return _without_traces(onnx.load_from_string(buffer.getvalue()))
+
+
+class GraphRunner:
+    """An exported graph as an order policy: what a certificate is computed with is what is shipped."""
+
+    def __init__(self, graph: bytes, window: int, threads: int = 2) -> None:
+        self._session = Session(graph, "policy.onnx", threads)
+        self._window = window
+
+    @property
+    def window(self) -> int:
+        """How many past demands it looks at, in periods."""
+        return self._window
+
+    def __call__(self, layout: Layout, observation: Observation) -> Tensor:
+        """Desired orders (batch, edge), in units; the observation carries its noise already."""
+        arrays = [
+            np.ascontiguousarray(tensor.numpy())
+            for tensor in (observation.on_hand, observation.in_transit, observation.past_demand, observation.calendar)
+        ]
+        silence = [np.zeros_like(array) for array in arrays[:3]]
+        inputs = dict(zip((*INPUTS, *NOISES), (*arrays, *silence), strict=True))
+        return torch.from_numpy(np.array(self._session.run("desired", inputs)))
+
+
+def _without_traces(model: onnx.ModelProto) -> bytes:
+    """The same graph without the exporter's notes, which hold source paths and differ between machines."""
+    del model.metadata_props[:]
+    for graph in (model.graph, *model.functions):
+        del graph.metadata_props[:]
+        for node in graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+        for info in graph.value_info:
+            del info.metadata_props[:]
+    for entry in (*model.graph.initializer, *model.graph.input, *model.graph.output):
+        entry.doc_string = ""
+        del entry.metadata_props[:]
+    return model.SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter's progress notes off the console."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

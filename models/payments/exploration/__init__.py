@@ -1,0 +1,1 @@
+"""Exploration rules, one a file: from predicted rewards and eligibility to probabilities."""

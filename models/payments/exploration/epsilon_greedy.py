@@ -1,0 +1,40 @@
+"""ε-greedy: mostly the best action, now and then any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.payments.exploration.best import add_best, best_eligible
+from models.payments.graph import Graph
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy:
+    """p = ε/K + (1 − ε)·1[a is best], with K eligible actions; ε = 1 is uniform, ε = 0 greedy."""
+
+    kind: Literal["epsilon_greedy"] = "epsilon_greedy"
+    epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon must be between 0 and 1, found {self.epsilon}.")
+
+    def probabilities(self, scores: NDArray[np.float64], eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Probabilities (round, action)."""
+        best = best_eligible(scores, eligible)
+        uniform = eligible / eligible.sum(axis=1, keepdims=True)
+        return np.asarray(self.epsilon * uniform + (1 - self.epsilon) * best)
+
+    def add_to(self, graph: Graph, scores: str, eligible: str) -> str:
+        """Adds the rule to a graph."""
+        best, count, mask = add_best(graph, scores, eligible)
+        uniform = graph.op("Div", mask, count)
+        return graph.op(
+            "Add",
+            graph.op("Mul", uniform, graph.constant(np.array(self.epsilon))),
+            graph.op("Mul", best, graph.constant(np.array(1 - self.epsilon))),
+        )

@@ -1,0 +1,103 @@
+"""Refits a payments policy on matured rounds: features, oracle, exploration rule, graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.payments.exploration.epsilon_greedy import EpsilonGreedy
+from models.payments.exploration.inverse_gap import InverseGap
+from models.payments.features import FeatureParams, fit_features
+from models.payments.oracles.fit import OracleParams, fit_oracle
+from models.payments.oracles.fixed import preference
+from models.payments.oracles.logistic import LogisticParams
+from models.payments.oracles.oracle import Oracle
+from models.payments.policy import policy_graph
+from quaestor.export.encoding import Features, encode
+from quaestor.export.spec import PaymentsSpec
+from quaestor.log.batch import LoggedBatch, MaturedBatch
+from quaestor.randomness import event_keys, stream_seed, uniforms
+
+
+@dataclass(frozen=True)
+class RefitParams:
+    """What a refit is made of.
+
+    default_action: taken when the policy fails. held_out: the share of rounds kept from training, for evaluation.
+    """
+
+    default_action: str
+    oracle: OracleParams = field(default_factory=LogisticParams)
+    exploration: EpsilonGreedy | InverseGap = field(default_factory=InverseGap)
+    features: FeatureParams = field(default_factory=FeatureParams)
+    held_out: float = 0.3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must be between 0 and 1, found {self.held_out}.")
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A refitted policy: its oracle, its spec and its graph as ONNX bytes."""
+
+    oracle: Oracle
+    spec: PaymentsSpec
+    graph: bytes
+
+
+def held_out(logged: LoggedBatch, share: float) -> NDArray[np.bool_]:
+    """Which rounds are kept from training, (round,): a function of the event id alone.
+
+    A round that is held out once is held out in every generation, so that no policy is ever judged on a round
+    that taught one of its ancestors.
+    """
+    keys = event_keys("held out", logged.system, logged.event_ids.to_list())
+    return uniforms(keys, 1)[:, 0] < share
+
+
+def refit(batch: MaturedBatch, params: RefitParams, noise_scale: float, salt: str) -> Refit:
+    """Fits oracle and rule on the rounds that are not held out.
+
+    noise_scale: of smoothing, in standard deviations of each number. salt names the policy's own chance.
+    """
+    training = batch.rows(~held_out(batch.logged, params.held_out))
+    features = fit_features(training.logged.context, params.features)
+    oracle = fit_on(training, features, params.oracle, stream_seed(params.seed, "oracle"))
+    spec = payments_spec(batch, params, features, salt, noise_scale)
+    return Refit(oracle, spec, policy_graph(oracle, params.exploration, spec))
+
+
+def fit_on(batch: MaturedBatch, features: Features, params: OracleParams, seed: int) -> Oracle:
+    """An oracle fitted on all rounds of a batch."""
+    logged = batch.logged
+    contexts = encode(features, logged.context)
+    return fit_oracle(params, features, contexts, logged.action, batch.reward, len(logged.actions), seed)
+
+
+def rule_of_thumb(
+    batch: MaturedBatch, params: RefitParams, order: tuple[str, ...], epsilon: float, salt: str
+) -> Refit:
+    """The team's own rule as a policy: preferred actions in order, any eligible one with probability ε."""
+    features = fit_features(batch.logged.context, params.features)
+    spec = payments_spec(batch, params, features, salt, 0.0)
+    oracle = preference(order, spec.actions)
+    return Refit(oracle, spec, policy_graph(oracle, EpsilonGreedy(epsilon=epsilon), spec))
+
+
+def payments_spec(
+    batch: MaturedBatch, params: RefitParams, features: Features, salt: str, noise_scale: float
+) -> PaymentsSpec:
+    """The spec of a policy over a batch's actions."""
+    return PaymentsSpec(
+        kind="payments",
+        system=batch.logged.system,
+        actions=batch.logged.actions,
+        default_action=params.default_action,
+        features=features,
+        noise_scale=noise_scale,
+        salt=salt,
+    )

@@ -1,0 +1,20 @@
+"""Loads a policy from its graph and spec, whichever kind it is."""
+
+from __future__ import annotations
+
+from quaestor.export.inventory_policy import InventoryPolicy
+from quaestor.export.payments_policy import PaymentsPolicy
+from quaestor.export.spec import InventorySpec, read_spec
+
+GRAPH = "policy.onnx"
+SPEC = "spec.json"
+
+Policy = PaymentsPolicy | InventoryPolicy
+
+
+def load_policy(graph: bytes, spec: bytes, where: str) -> Policy:
+    """A policy ready to decide; raises QuaestorError for a graph or spec that cannot be used."""
+    parsed = read_spec(spec, f"{where}/{SPEC}")
+    if isinstance(parsed, InventorySpec):
+        return InventoryPolicy(graph, parsed, f"{where}/{GRAPH}")
+    return PaymentsPolicy(graph, parsed, f"{where}/{GRAPH}")
