@@ -31,13 +31,13 @@ def episode_costs(
     shift: ObservationNoise | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
-    """Mean cost per store and period of each episode, (episode,), over all scenarios after the warm-up.
+    """Mean cost per store and period of each episode and scenario after the warm-up, (episode, batch).
 
     Every reading of stock and every demand record gets noise_scale × scale × standard normal; scale (batch,
     place) in units. shift is what an attack adds to the readings of one episode. Seeded episode by episode.
     """
     together = max(1, ROWS_AT_ONCE // scenarios.batch)
-    values = np.empty(episodes)
+    values = np.empty((episodes, scenarios.batch))
     for first in range(0, episodes, together):
         numbers = range(first, min(first + together, episodes))
         rows = torch.arange(scenarios.batch).repeat(len(numbers))
@@ -51,7 +51,7 @@ def episode_costs(
         )
         with torch.no_grad():
             cost = rollout(layout, policy, scenarios.rows(rows), noise)[:, warmup:].mean(dim=1)
-        values[first : first + len(numbers)] = cost.double().view(len(numbers), -1).mean(dim=1) / layout.stores
+        values[first : first + len(numbers)] = cost.double().view(len(numbers), -1) / layout.stores
         if on_progress is not None:
             on_progress(len(numbers))
     return values
