@@ -37,9 +37,12 @@ from quaestor.settings import Settings
 from quaestor.store import audit, rounds
 
 GOLDEN_ROUNDS = 64
+GOLDEN_TIME = "2026-01-01T00:00:00Z"
 SCREENED = 20
 """Episodes to find the worst of several attacks, before it is measured on fresh ones."""
-CODE = ("quaestor", "models.payments", "models.smoothing")
+CODE = ("models.payments", "quaestor.log", "quaestor.export", "quaestor.randomness")
+"""What determines an iteration: changing anything else, such as a screen, retrains nothing."""
+CERTIFYING_CODE = ("models.smoothing", "quaestor.certification", "quaestor.randomness")
 
 Say = Callable[[str], None]
 
@@ -66,19 +69,27 @@ def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Ro
     return Rounds(batch, training_manifest(batch, judged, study.maturity, as_of))
 
 
-def ensure_incumbent(settings: Settings, study: PaymentsStudy, loaded: Rounds) -> PolicyIteration:
-    """The live iteration; where there is none, the team's rule is registered and made live."""
+def ensure_incumbent(settings: Settings, study: PaymentsStudy, actions: tuple[str, ...]) -> PolicyIteration:
+    """The live iteration; where there is none, the team's rule over these actions becomes it."""
     with settings.store.read() as connection:
         live = audit.live(connection, study.system)
-    if live is not None:
-        return registry.get(settings.store, settings.data, live)
+    return registry.get(settings.store, settings.data, live) if live else ensure_rule(settings, study, actions)
+
+
+def ensure_rule(settings: Settings, study: PaymentsStudy, actions: tuple[str, ...]) -> PolicyIteration:
+    """The team's rule over these actions as an iteration, made live where nothing is."""
     rule = study.incumbent
-    inputs = Inputs(
-        study.system, "rule_of_thumb", asdict(rule), {"digest": "none: a rule learns nothing"}, 0, code_digest(CODE)
-    )
-    made = rule_of_thumb(loaded.batch, study.refit, rule.order, rule.epsilon, salt=inputs.digest()[:16])
-    iteration = _register(settings, inputs, made, loaded.batch, None)
-    promote(settings.store, iteration.iteration_id, settings.actor, "the rule in use before Quaestor", override=True)
+    configuration = {**asdict(rule), "actions": actions}
+    nothing = {"digest": "none: a rule learns nothing"}
+    inputs = Inputs(study.system, "rule_of_thumb", configuration, nothing, 0, code_digest(CODE))
+    salt = inputs.digest()[:16]
+    made = rule_of_thumb(study.system, actions, study.refit.default_action, rule.order, rule.epsilon, salt)
+    golden = pl.DataFrame({"event_id": [f"golden-{number}" for number in range(GOLDEN_ROUNDS)]})
+    iteration = _register(settings, inputs, made, golden, None)
+    with settings.store.read() as connection:
+        live = audit.live(connection, study.system)
+    if live is None:
+        promote(settings.store, iteration.iteration_id, settings.actor, "the rule in use before Quaestor", override=True)
     return iteration
 
 
@@ -96,7 +107,7 @@ def train(
         return known, False
     say(f"{study.system}: fitting {policy} on {len(loaded.batch):,} matured rounds")
     made = refit(loaded.batch, study.refit, study.certificate.noise_scale, salt=inputs.digest()[:16])
-    return _register(settings, inputs, made, loaded.batch, incumbent.iteration_id), True
+    return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
 
 
 def evaluate_candidate(
@@ -177,7 +188,7 @@ def certify_candidate(
         unsmoothed=float(play(tried, "attack", smoothed=False).mean()),
         attacked=attacked,
         attacks=f"the worst of {len(directions)} constant biases, one number in every payment up or down, {tried:,} episodes",
-        code=code_digest(CODE),
+        code=code_digest(CERTIFYING_CODE),
     )
     return True
 
@@ -202,18 +213,17 @@ def _environment(
 
 
 def _register(
-    settings: Settings, inputs: Inputs, made: Refit, batch: MaturedBatch, parent_id: str | None
+    settings: Settings, inputs: Inputs, made: Refit, golden: pl.DataFrame, parent_id: str | None
 ) -> PolicyIteration:
+    timed = golden.with_columns(decided_at=pl.lit(GOLDEN_TIME))
+    files = {GRAPH: made.graph, SPEC: spec_json(made.spec), GOLDEN_ROWS: timed.write_json().encode()}
+    return registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
+
+
+def _golden_rows(batch: MaturedBatch) -> pl.DataFrame:
     rows = batch.logged.rows(np.arange(min(GOLDEN_ROUNDS, len(batch))))
     names = np.array(rows.actions, dtype=object)
-    golden = rows.context.with_columns(
-        rows.event_ids.alias("event_id"),
-        rows.decided_at.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias("decided_at"),
-        pl.Series("eligible", [names[row].tolist() for row in rows.eligible], dtype=pl.List(pl.String)),
+    sets = [names[row].tolist() for row in rows.eligible]
+    return rows.context.with_columns(
+        rows.event_ids.alias("event_id"), pl.Series("eligible", sets, dtype=pl.List(pl.String))
     )
-    files = {
-        GRAPH: made.graph,
-        SPEC: spec_json(made.spec),
-        GOLDEN_ROWS: golden.write_json().encode(),
-    }
-    return registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)

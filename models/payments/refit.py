@@ -67,7 +67,10 @@ def refit(batch: MaturedBatch, params: RefitParams, noise_scale: float, salt: st
     training = batch.rows(~held_out(batch.logged, params.held_out))
     features = fit_features(training.logged.context, params.features)
     oracle = fit_on(training, features, params.oracle, stream_seed(params.seed, "oracle"))
-    spec = payments_spec(batch, params, features, salt, noise_scale)
+    logged = batch.logged
+    spec = PaymentsSpec(
+        "payments", logged.system, logged.actions, params.default_action, features, noise_scale, salt
+    )
     return Refit(oracle, spec, policy_graph(oracle, params.exploration, spec))
 
 
@@ -79,25 +82,14 @@ def fit_on(batch: MaturedBatch, features: Features, params: OracleParams, seed: 
 
 
 def rule_of_thumb(
-    batch: MaturedBatch, params: RefitParams, order: tuple[str, ...], epsilon: float, salt: str
+    system: str,
+    actions: tuple[str, ...],
+    default_action: str,
+    order: tuple[str, ...],
+    epsilon: float,
+    salt: str,
 ) -> Refit:
     """The team's own rule as a policy: preferred actions in order, any eligible one with probability ε."""
-    features = fit_features(batch.logged.context, params.features)
-    spec = payments_spec(batch, params, features, salt, 0.0)
-    oracle = preference(order, spec.actions)
+    spec = PaymentsSpec("payments", system, actions, default_action, Features((), ()), 0.0, salt)
+    oracle = preference(order, actions)
     return Refit(oracle, spec, policy_graph(oracle, EpsilonGreedy(epsilon=epsilon), spec))
-
-
-def payments_spec(
-    batch: MaturedBatch, params: RefitParams, features: Features, salt: str, noise_scale: float
-) -> PaymentsSpec:
-    """The spec of a policy over a batch's actions."""
-    return PaymentsSpec(
-        kind="payments",
-        system=batch.logged.system,
-        actions=batch.logged.actions,
-        default_action=params.default_action,
-        features=features,
-        noise_scale=noise_scale,
-        salt=salt,
-    )

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from quaestor.randomness import generator
 
 ACTIONS = (
-    "none",
-    "network_token",
-    "three_ds",
+    "account_updater",
     "exemption",
     "formatting",
-    "account_updater",
-    "route_b",
+    "network_token",
     "network_token+route_b",
+    "none",
+    "route_b",
+    "three_ds",
 )
+"""In alphabetical order, as a batch read from a store numbers them."""
 SCHEMES = ("visa", "mastercard", "amex", "local")
 CHANNELS = ("ecommerce", "in_app", "recurring")
 NUMERIC = ("log_amount", "hour_sin", "hour_cos", "risk", "card_age", "recent_declines")

@@ -11,15 +11,19 @@ from quaestor import __version__
 
 
 @cache
-def code_digest(packages: tuple[str, ...]) -> str:
-    """The version and a digest of every Python file of the named packages, found without importing them."""
+def code_digest(modules: tuple[str, ...]) -> str:
+    """The version and a digest of the source of the named modules and packages, found by name.
+
+    Raises ModuleNotFoundError for one that is not there.
+    """
     digest = hashlib.sha256()
-    for package in packages:
-        found = importlib.util.find_spec(package)
-        if found is None or not found.submodule_search_locations:
-            raise ModuleNotFoundError(f"no package {package!r} to take the digest of")
-        root = Path(next(iter(found.submodule_search_locations)))
-        for path in sorted(root.rglob("*.py")):
-            digest.update(f"{package}/{path.relative_to(root).as_posix()}\x1f".encode())
+    for module in modules:
+        found = importlib.util.find_spec(module)
+        if found is None or found.origin is None:
+            raise ModuleNotFoundError(f"no module {module!r} to take the digest of")
+        origin = Path(found.origin)
+        paths = sorted(origin.parent.rglob("*.py")) if found.submodule_search_locations else [origin]
+        for path in paths:
+            digest.update(f"{module}/{path.relative_to(origin.parent).as_posix()}\x1f".encode())
             digest.update(path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:16]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 import polars as pl
 
@@ -31,9 +33,11 @@ def with_stages(connection: duckdb.DuckDBPyConnection, system: str | None = None
         .iter_rows()
     }
     stages, reasons, incumbents = [], [], []
-    for iteration_id, of_system in rows.select("iteration_id", "system").iter_rows():
+    for iteration_id, of_system, manifest in rows.select("iteration_id", "system", "manifest").iter_rows():
+        role = json.loads(manifest)["configuration"].get("role", "candidate")
         verdict = verdicts.get(iteration_id)
-        stages.append(_stage(live.get(of_system) == iteration_id, last_move.get(iteration_id), verdict))
+        is_live = live.get(of_system) == iteration_id
+        stages.append(_stage(is_live, last_move.get(iteration_id), verdict, role))
         reasons.append(list(verdict["reasons"]) if verdict else [])
         incumbents.append(verdict["incumbent_id"] if verdict else None)
     return rows.with_columns(
@@ -43,7 +47,7 @@ def with_stages(connection: duckdb.DuckDBPyConnection, system: str | None = None
     )
 
 
-def _stage(is_live: bool, last_move: str | None, verdict: dict[str, object] | None) -> str:
+def _stage(is_live: bool, last_move: str | None, verdict: dict[str, object] | None, role: str) -> str:
     if is_live:
         return "live"
     if last_move == "reject":
@@ -51,5 +55,5 @@ def _stage(is_live: bool, last_move: str | None, verdict: dict[str, object] | No
     if last_move in ("promote", "rollback"):
         return "retired"
     if verdict is None:
-        return "candidate"
+        return role
     return _AFTER_VERDICT[Stage(str(verdict["stage"]))]

@@ -39,13 +39,18 @@ def add(
     created_at: datetime,
 ) -> bool:
     """Adds an iteration; returns False where it was there already, and leaves it as it is."""
-    if connection.execute("select 1 from iterations where iteration_id = ?", [iteration_id]).fetchone():
+    if exists(connection, iteration_id):
         return False
     connection.execute(
         "insert into iterations values (?, ?, ?, ?, ?, ?, ?, ?)",
         [iteration_id, system, parent_id, inputs_digest, policy, manifest, folder, created_at],
     )
     return True
+
+
+def exists(connection: duckdb.DuckDBPyConnection, iteration_id: str) -> bool:
+    """Whether there is an iteration of exactly this id."""
+    return connection.execute("select 1 from iterations where iteration_id = ?", [iteration_id]).fetchone() is not None
 
 
 def by_inputs(connection: duckdb.DuckDBPyConnection, system: str, inputs_digest: str) -> Row | None:

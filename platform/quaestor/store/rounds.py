@@ -15,9 +15,9 @@ def decisions(
     system: str,
     since: datetime | None = None,
     until: datetime | None = None,
-    iteration_ids: tuple[str, ...] = (),
+    event_id: str | None = None,
 ) -> pl.DataFrame:
-    """Decisions of a system with since ≤ decided_at < until, of all or the named iterations.
+    """Decisions of a system with since ≤ decided_at < until, of all events or one.
 
     Features come as columns numeric_… and category_…; where a later schema has a feature that an earlier one
     lacks, it is null. Raises UsageError when the system has no decision at all.
@@ -39,7 +39,7 @@ def decisions(
                 select {columns} from decisions
                 where system = $system and schema_id = $schema_id
                     and ($since is null or decided_at >= $since) and ($until is null or decided_at < $until)
-                    and (len($iterations) = 0 or list_contains($iterations, iteration_id))
+                    and ($event_id is null or event_id = $event_id)
                 order by event_id
                 """,
                 {
@@ -47,14 +47,40 @@ def decisions(
                     "schema_id": schema_id,
                     "since": since,
                     "until": until,
-                    "iterations": list(iteration_ids),
+                    "event_id": event_id,
                 },
             ).pl()
         )
     if not frames:
         known = [row[0] for row in connection.execute("select distinct system from decisions order by 1").fetchall()]
         raise UsageError(f"No decisions of system {system!r} in the store; it has: {', '.join(known) or 'none'}.")
-    return pl.concat(frames, how="diagonal").sort("event_id")
+    kept = [frame for frame in frames if len(frame)] or frames[:1]
+    return pl.concat(kept, how="diagonal").sort("event_id")
+
+
+def one_decision(connection: duckdb.DuckDBPyConnection, event_id: str, system: str | None) -> pl.DataFrame:
+    """The decision with this event id, one row, features as columns.
+
+    Raises UsageError when there is none, or when several systems have one and none was named.
+    """
+    found = connection.execute(
+        "select distinct system from decisions where event_id = ? and (?::varchar is null or system = ?) order by 1",
+        [event_id, system, system],
+    ).fetchall()
+    if not found:
+        raise UsageError(f"No decision {event_id!r} in the store.")
+    if len(found) > 1:
+        raise UsageError(f"Several systems have a decision {event_id!r}: {', '.join(s for (s,) in found)}; add --system.")
+    (owner,) = found[0]
+    return decisions(connection, owner, event_id=event_id)
+
+
+def newest_reward(connection: duckdb.DuckDBPyConnection, system: str, event_id: str) -> float | None:
+    """The reward of the highest revision of an event's outcome, if there is one."""
+    row = connection.execute(
+        "select reward from outcomes where system = ? and event_id = ? order by revision desc limit 1", [system, event_id]
+    ).fetchone()
+    return float(row[0]) if row else None
 
 
 def outcomes(connection: duckdb.DuckDBPyConnection, system: str) -> pl.DataFrame:

@@ -1,0 +1,57 @@
+# `make demo` and `make test` set up everything they need on a fresh machine and then do their job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCE := $(if $(DATA),--source $(DATA))
+# Where the store, iterations and bundles are kept; tests use folders of their own.
+export QUAESTOR_DATA ?= data
+# Nothing of the stack reports to anyone.
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
+
+.PHONY: install demo test check lint types fast console serve bench lock clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[all]"
+	$(BIN)/python -m pip check
+	touch $@
+
+demo: install
+	$(BIN)/quaestor demo $(SOURCE)
+
+test: install lint types
+	$(BIN)/python -m pytest
+
+check: install lint types fast
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+fast: install
+	$(BIN)/python -m pytest -m "not slow"
+
+console: install
+	$(BIN)/streamlit run app/console.py
+
+serve: install
+	$(BIN)/python -m flows serve
+
+bench: install
+	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -v '^__'); do \
+		$(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+
+# The versions that were tried together, for pip to read as constraints.
+lock: install
+	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,55 @@
+"""The end of every retraining: evaluate, certify, judge, export if the gate says promote, and say what was found done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flows.export import export_one
+from flows.outcome import Retrained, publish
+from flows.tasks import say, step
+from quaestor.registry import iteration as registry
+from quaestor.registry.gate import GateParams, Stage, Verdict
+from quaestor.registry.iteration import PolicyIteration
+from quaestor.registry.judging import judge_iteration
+from quaestor.settings import Settings
+
+
+@step("judge the candidate")
+def judge(system: str, candidate_id: str, incumbent_id: str, params: GateParams) -> tuple[Verdict, bool]:
+    """Puts the evidence before the gate."""
+    settings = Settings()
+    return judge_iteration(settings.store, system, candidate_id, incumbent_id, params, settings.actor)
+
+
+def conclude(
+    system: str,
+    incumbent_id: str,
+    candidate_id: str,
+    trained: bool,
+    gate: GateParams,
+    evaluate: Callable[[], bool],
+    certify: Callable[[], bool],
+) -> Retrained:
+    """Gathers the evidence and acts on the verdict; `evaluate` and `certify` return whether they had to work.
+
+    Nothing goes live here: a person promotes.
+    """
+    if candidate_id == incumbent_id:
+        say(f"{system}: {candidate_id[:12]} is live already and there is nothing newer to learn from")
+        return Retrained(system, incumbent_id, candidate_id, "live", (), None, ("everything",))
+    work = {"training": trained, "evaluation": evaluate(), "certificate": certify()}
+    verdict, work["verdict"] = judge(system, candidate_id, incumbent_id, gate)
+    bundle = None
+    if verdict.stage == Stage.PROMOTE:
+        bundle, work["export"] = export_one(candidate_id)
+    say(f"{system}: {candidate_id[:12]}: {verdict.stage}. {' '.join(verdict.reasons)}")
+    done = tuple(name for name, worked in work.items() if not worked)
+    return publish(
+        Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done)
+    )
+
+
+def iteration(iteration_id: str) -> PolicyIteration:
+    """A registered iteration of the configured store."""
+    settings = Settings()
+    return registry.get(settings.store, settings.data, iteration_id)

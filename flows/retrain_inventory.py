@@ -1,0 +1,75 @@
+"""The flow that retrains an order policy, judges it, and exports it when the gate lets it through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows import inventory_steps as steps
+from flows.conclude import conclude, iteration
+from flows.outcome import Retrained
+from flows.studies import InventoryStudy, read_inventory_study
+from flows.tasks import say, step
+from quaestor.settings import Settings
+
+REFERENCE = "newsvendor, learned quantile"
+"""Whose dev cost a certificate's cap is declared from."""
+
+
+@step("train the yardsticks")
+def train_yardsticks(study: InventoryStudy) -> tuple[str, dict[str, str]]:
+    """Trains the classical policies; returns the incumbent's id and theirs by name."""
+    settings = Settings()
+    recorded = steps.load_problem(settings, study)
+    yardsticks = steps.train_yardsticks(settings, study, recorded, say)
+    incumbent = steps.ensure_incumbent(settings, study, recorded, yardsticks)
+    return incumbent.iteration_id, {name: found.iteration_id for name, found in yardsticks.items()}
+
+
+@step("train the candidate")
+def train_candidate(study: InventoryStudy, incumbent_id: str) -> tuple[str, bool]:
+    """Trains the study's policy by HDPO; returns its id and whether it is new."""
+    settings = Settings()
+    recorded = steps.load_problem(settings, study)
+    candidate, new = steps.train_policy(
+        settings, study, recorded, study.policy, study.hdpo, study.certificate.noise_scale, "candidate", incumbent_id, say
+    )
+    return candidate.iteration_id, new
+
+
+@step("evaluate the candidate")
+def evaluate(study: InventoryStudy, candidate_id: str, incumbent_id: str, yardsticks: dict[str, str]) -> bool:
+    """Evaluates candidate against incumbent on held-out weeks."""
+    settings = Settings()
+    recorded = steps.load_problem(settings, study)
+    named = {name: iteration(iteration_id) for name, iteration_id in yardsticks.items()}
+    return steps.evaluate_candidate(settings, study, recorded, iteration(candidate_id), iteration(incumbent_id), named, say)
+
+
+@step("certify the candidate")
+def certify(study: InventoryStudy, candidate_id: str, reference_id: str) -> bool:
+    """Certifies the candidate by policy smoothing."""
+    settings = Settings()
+    recorded = steps.load_problem(settings, study)
+    return steps.certify_candidate(settings, study, recorded, iteration(candidate_id), iteration(reference_id), say)
+
+
+@flow(name="retrain-inventory", log_prints=True)
+def run_retrain_inventory(study: Path) -> Retrained:
+    """Trains yardsticks and candidate, evaluates, certifies, judges and, if the gate says promote, exports.
+
+    Whatever was done before with the same inputs is found and not done again; interrupted training goes on.
+    """
+    params = read_inventory_study(study)
+    incumbent, yardsticks = train_yardsticks(params)
+    candidate, trained = train_candidate(params, incumbent)
+    return conclude(
+        params.system,
+        incumbent,
+        candidate,
+        trained,
+        params.gate,
+        evaluate=lambda: evaluate(params, candidate, incumbent, yardsticks),
+        certify=lambda: certify(params, candidate, yardsticks[REFERENCE]),
+    )

@@ -1,0 +1,69 @@
+"""The flow that refits a payments policy, judges it, and exports it when the gate lets it through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow
+
+from flows import payments_steps as steps
+from flows.conclude import conclude, iteration
+from flows.outcome import Retrained
+from flows.studies import PaymentsStudy, read_payments_study
+from flows.tasks import say, step
+from quaestor.clock import utc_now
+from quaestor.settings import Settings
+
+
+@step("refit the policy")
+def refit(study: PaymentsStudy, as_of: datetime, incumbent_id: str | None) -> tuple[str, str, bool]:
+    """Trains the candidate; returns the incumbent's id, the candidate's, and whether it is new."""
+    settings = Settings()
+    loaded = steps.load_rounds(settings, study, as_of)
+    if incumbent_id is None:
+        incumbent = steps.ensure_incumbent(settings, study, loaded.batch.logged.actions)
+    else:
+        incumbent = iteration(incumbent_id)
+    candidate, new = steps.train(settings, study, loaded, incumbent, say)
+    return incumbent.iteration_id, candidate.iteration_id, new
+
+
+@step("evaluate the candidate")
+def evaluate(study: PaymentsStudy, as_of: datetime, candidate_id: str, incumbent_id: str) -> bool:
+    """Evaluates candidate against incumbent on held-out rounds."""
+    settings = Settings()
+    loaded = steps.load_rounds(settings, study, as_of)
+    return steps.evaluate_candidate(settings, study, loaded, iteration(candidate_id), iteration(incumbent_id), say)
+
+
+@step("certify the candidate")
+def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
+    """Certifies the candidate by policy smoothing."""
+    settings = Settings()
+    return steps.certify_candidate(
+        settings, study, steps.load_rounds(settings, study, as_of), iteration(candidate_id), say
+    )
+
+
+@flow(name="retrain-payments", log_prints=True)
+def run_retrain_payments(
+    study: Path, as_of: datetime | None = None, incumbent_id: str | None = None
+) -> Retrained:
+    """Refits, evaluates, certifies, judges and, if the gate says promote, exports; a person promotes.
+
+    as_of: what is known at this moment in UTC, now by default. incumbent_id: whom to compare with, the live
+    iteration by default. Whatever was done before with the same inputs is found and not done again.
+    """
+    params = read_payments_study(study)
+    moment = as_of or utc_now()
+    incumbent, candidate, trained = refit(params, moment, incumbent_id)
+    return conclude(
+        params.system,
+        incumbent,
+        candidate,
+        trained,
+        params.gate,
+        evaluate=lambda: evaluate(params, moment, candidate, incumbent),
+        certify=lambda: certify(params, moment, candidate),
+    )

@@ -1,0 +1,33 @@
+"""How every task is run: again when the store was busy, never from a cache, with its progress in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from quaestor.errors import StoreBusyError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def step(name: str) -> Callable[[Callable[P, R]], Any]:
+    """A task that waits and tries again when another process holds the store.
+
+    Steps find what is done already by their inputs' digests, so that running one again is harmless.
+    """
+    return task(
+        name=name, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=_was_busy, cache_policy=NO_CACHE
+    )
+
+
+def say(message: str) -> None:
+    """A line of progress in the run's log."""
+    get_run_logger().info(message)
+
+
+def _was_busy(_task: Any, _run: Any, state: Any) -> bool:
+    return isinstance(state.result(raise_on_failure=False), StoreBusyError)

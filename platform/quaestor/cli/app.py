@@ -1,0 +1,57 @@
+"""The commands and how each of them ends: 0 ok, 1 failed, 2 usage, 3 gate refused, 4 busy, 5 store damaged."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from quaestor.cli import deciding, flow_commands, registry_commands
+from quaestor.errors import QuaestorError
+
+app = typer.Typer(
+    name="quaestor",
+    help="Learns payment and inventory policies from logs, proves each iteration, and exports it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(flow_commands.demo)
+app.command("ingest")(flow_commands.ingest)
+app.add_typer(flow_commands.run_app, name="run")
+app.command("status")(registry_commands.status)
+app.command("iterations")(registry_commands.iterations)
+app.command("promote")(registry_commands.promote)
+app.command("reject")(registry_commands.reject)
+app.command("rollback")(registry_commands.rollback)
+app.command("export")(registry_commands.export)
+app.command("verify")(deciding.verify)
+app.command("decide")(deciding.decide)
+app.command("explain")(deciding.explain)
+
+_EXTRAS = {
+    "duckdb": "store", "pandera": "store", "tenacity": "store", "pyarrow": "store", "scipy": "store",
+    "onnxruntime": "runtime", "prefect": "flows", "flows": "flows", "torch": "training", "sklearn": "training",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Runs a command; what is refused ends with one sentence and its exit code, never with a trace."""
+    try:
+        app()
+    except QuaestorError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing not in _EXTRAS:
+            raise
+        _say(f"This command needs {missing}: pip install 'quaestor[{_EXTRAS[missing]}]'.")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("Stopped. Run the same command again to go on.")
+        sys.exit(130)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"quaestor: {sentence}", err=True)

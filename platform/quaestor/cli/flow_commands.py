@@ -1,0 +1,142 @@
+"""Commands that start flows. Flows are found by their entry points, never imported by name.
+
+Commands import what they need when they run, so that none pays for another's libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quaestor.cli.output import REPORT_COLUMNS, Json, print_json, print_table, report_json, report_row
+from quaestor.errors import QuaestorError, UsageError
+
+if TYPE_CHECKING:
+    from quaestor.log.ingest import IngestSummary
+
+run_app = typer.Typer(help="Run one flow now, through Prefect: retries, a run log and artifacts.", no_args_is_help=True)
+
+Study = Annotated[Path, typer.Option("--study", help="The study's TOML file.")]
+System = Annotated[str | None, typer.Option("--system", help="The system, where the rows do not name it.")]
+Format = Annotated[
+    str, typer.Argument(metavar="FORMAT", help="decisions, outcomes, demand, open-bandit or favorita.")
+]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet or CSV files.")]
+
+
+def demo(
+    source: Annotated[
+        Path | None, typer.Option("--source", help="A folder with the real Open Bandit and Favorita files.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """From raw events to certified, exported iterations, for payments and for inventory."""
+    shown = _flow("demo")(source=source)
+    if as_json:
+        print_json(
+            [
+                {**report_json(s.report), "share_of_gap": s.share_of_gap, "done_before": s.done_before}
+                for s in shown
+            ]
+        )
+        return
+    rows = [[*report_row(s.report), _note(s)] for s in shown]
+    print_table("What the demo comes to", [*REPORT_COLUMNS, "note"], rows)
+    typer.echo("Look at it: make console. Promote one: quaestor promote ID --reason '…'.")
+
+
+def ingest(file_format: Format, files: Files, system: System = None, as_json: Json = False) -> None:
+    """Bring event files into the store; what may not enter is quarantined with its reason."""
+    from quaestor.log.ingest import ingest_file
+    from quaestor.settings import Settings
+
+    store = Settings().store
+    _finish([ingest_file(store, file_format, path, system) for path in files], as_json)
+
+
+@run_app.command("ingest")
+def run_ingest(file_format: Format, files: Files, system: System = None, as_json: Json = False) -> None:
+    """Ingest files as a flow."""
+    _finish(_flow("ingest")(file_format, files, system), as_json)
+
+
+@run_app.command("payments")
+def run_payments(study: Study, as_json: Json = False) -> None:
+    """Refit, evaluate, certify, judge and, if the gate says promote, export a payments policy."""
+    _print_retrained(_flow("payments")(_existing(study)), as_json)
+
+
+@run_app.command("inventory")
+def run_inventory(study: Study, as_json: Json = False) -> None:
+    """Train, evaluate, certify, judge and, if the gate says promote, export an order policy."""
+    _print_retrained(_flow("inventory")(_existing(study)), as_json)
+
+
+@run_app.command("certify")
+def run_certify(
+    study: Study, iteration: Annotated[str, typer.Option("--iteration", help="The start of its id.")], as_json: Json = False
+) -> None:
+    """Certify an iteration again by its study's parameters."""
+    report = _flow("certify")(_existing(study), iteration)
+    print_json(report_json(report)) if as_json else print_table("Certified", REPORT_COLUMNS, [report_row(report)])
+
+
+@run_app.command("export")
+def run_export(
+    iteration: Annotated[str, typer.Option("--iteration", help="The start of its id.")], as_json: Json = False
+) -> None:
+    """Export an iteration that the gate lets through."""
+    folder = _flow("export")(iteration)
+    print_json({"bundle": folder}) if as_json else typer.echo(folder)
+
+
+def _flow(name: str) -> Callable[..., Any]:
+    for found in entry_points(group="quaestor.flows", name=name):
+        return found.load()  # type: ignore[no-any-return]
+    raise QuaestorError("The flows are not installed here; run this from a checkout after `make install`.")
+
+
+def _existing(study: Path) -> Path:
+    if not study.exists():
+        raise UsageError(f"No study at {study}. Studies ship in data/studies.")
+    return study.resolve()
+
+
+def _finish(summaries: list[IngestSummary], as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(summary) for summary in summaries])
+    else:
+        for summary in summaries:
+            typer.echo(summary.sentence())
+    refused = sum(sum(summary.refused.values()) for summary in summaries if not summary.already)
+    if refused:
+        raise QuaestorError(
+            f"{refused:,} rows were not taken; they are in quarantine with their reasons (`quaestor status` counts them)."
+        )
+
+
+def _print_retrained(retrained: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(retrained))
+        return
+    typer.echo(f"{retrained.system}: candidate {retrained.candidate_id[:12]}: {retrained.stage}")
+    for reason in retrained.reasons:
+        typer.echo(f"  {reason}")
+    if retrained.bundle:
+        typer.echo(f"  bundle: {retrained.bundle}")
+    if retrained.done_before:
+        typer.echo(f"  found done: {', '.join(retrained.done_before)}")
+
+
+def _note(shown: Any) -> str:
+    notes = []
+    if shown.share_of_gap is not None:
+        notes.append(f"true value: {shown.share_of_gap:.1%} of the way from uniform to optimal")
+    if shown.done_before:
+        notes.append(f"found done: {', '.join(shown.done_before)}")
+    return "\n".join(notes)

@@ -1,0 +1,34 @@
+"""Reads rows to decide and writes decisions."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+
+from quaestor.atomic import write_file
+from quaestor.errors import QuaestorError, UsageError
+
+
+def read_rows(path: Path) -> pl.DataFrame:
+    """Rows from a parquet, CSV or JSON (list of objects) file.
+
+    Raises UsageError for a missing file or another ending, QuaestorError for one that cannot be read.
+    """
+    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".json": pl.read_json}
+    if not path.exists():
+        raise UsageError(f"No file at {path}.")
+    if path.suffix not in readers:
+        raise UsageError(f"{path.name}: expected a .parquet, .csv or .json file.")
+    try:
+        return readers[path.suffix](path)  # type: ignore[operator]
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise QuaestorError(f"{path.name} cannot be read ({str(error).splitlines()[0]}); it may be truncated.") from None
+
+
+def write_rows(rows: pl.DataFrame, path: Path) -> None:
+    """Writes rows as parquet; a reader sees the whole file or none."""
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer)
+    write_file(path, buffer.getvalue())

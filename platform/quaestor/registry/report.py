@@ -1,0 +1,74 @@
+"""What there is to say of an iteration: the one source of the figures that console, CLI and demo show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from quaestor.certification.certificate import Certificate
+from quaestor.registry.evaluation import Evaluation
+from quaestor.registry.judging import CERTIFICATE, EVALUATION
+from quaestor.registry.stages import with_stages
+from quaestor.store import bundles, evidence
+from quaestor.study import parse
+
+
+@dataclass(frozen=True)
+class IterationReport:
+    """An iteration with its newest verdict and the evidence behind it; None where there is none yet."""
+
+    system: str
+    iteration_id: str
+    policy: str
+    stage: str
+    incumbent_id: str | None
+    reasons: tuple[str, ...]
+    evaluation: Evaluation | None
+    certificate: Certificate | None
+    bundle: str | None
+
+    def sentence(self) -> str:
+        """The first line an analyst reads."""
+        short = self.iteration_id[:12]
+        if self.evaluation is None:
+            return f"{self.system}: iteration {short} ({self.policy}) has not been evaluated; it is {self.stage}."
+        value, lower, upper = self.evaluation.gain
+        word = "better than" if lower > 0 else "worse than" if upper < 0 else "not clearly different from"
+        return (
+            f"{self.system}: iteration {short} is {word} {str(self.incumbent_id)[:12]}: gain {value:.4g} "
+            f"({self.evaluation.difference.confidence:.0%} interval {lower:.4g} to {upper:.4g}) {self.evaluation.unit}; "
+            f"{'certified; ' if self.certificate else ''}{self.stage}."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return asdict(self)
+
+
+def reports(connection: duckdb.DuckDBPyConnection, system: str | None = None) -> list[IterationReport]:
+    """A report of every iteration, oldest first."""
+    exported = bundles.listing(connection)
+    return [_report(connection, row, exported) for row in with_stages(connection, system).iter_rows(named=True)]
+
+
+def _report(
+    connection: duckdb.DuckDBPyConnection, row: dict[str, Any], exported: pl.DataFrame
+) -> IterationReport:
+    name, incumbent_id = row["iteration_id"], row["incumbent_id"]
+    evaluated = evidence.latest(connection, name, EVALUATION, incumbent_id)
+    certified = evidence.latest(connection, name, CERTIFICATE)
+    folders = exported.filter(pl.col("iteration_id") == name)["folder"]
+    return IterationReport(
+        system=row["system"],
+        iteration_id=name,
+        policy=row["policy"],
+        stage=row["stage"],
+        incumbent_id=incumbent_id,
+        reasons=tuple(row["reasons"]),
+        evaluation=parse(Evaluation, evaluated[1], "evaluation") if evaluated else None,
+        certificate=parse(Certificate, certified[1], "certificate") if certified else None,
+        bundle=folders[-1] if len(folders) else None,
+    )
