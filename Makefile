@@ -51,7 +51,7 @@ bench: install
 
 # The versions that were tried together, for pip to read as constraints.
 lock: install
-	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable | sed "s/+cpu$$//" > requirements.lock
 
 clean:
 	rm -rf $(VENV)

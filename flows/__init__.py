@@ -4,7 +4,6 @@ Importing this package settles Prefect's surroundings before Prefect reads them.
 """
 
 import os
-
 from pathlib import Path
 
 from quaestor.settings import Settings

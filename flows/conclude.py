@@ -1,4 +1,4 @@
-"""The end of every retraining: evaluate, certify, judge, export if the gate says promote, and say what was found done."""
+"""The end of every retraining: evaluate, certify, judge, and export if the gate says promote."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def conclude(
         bundle, work["export"] = export_one(candidate_id)
     say(f"{system}: {candidate_id[:12]}: {verdict.stage}. {' '.join(verdict.reasons)}")
     done = tuple(name for name, worked in work.items() if not worked)
-    return publish(
-        Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done)
-    )
+    return publish(Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done))
 
 
 def iteration(iteration_id: str) -> PolicyIteration:

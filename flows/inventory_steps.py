@@ -89,7 +89,12 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
     if wanted != calendar.shape[1]:
         raise UsageError(f"policy.calendar is {wanted}, but the records give {calendar.shape[1]} calendar features.")
     problem = problem_from_demand(
-        network, panel.units, calendar, (windows.train, windows.dev, windows.test), windows.history, study.hdpo.seed
+        network,
+        panel.units,
+        calendar,
+        (windows.train, windows.dev, windows.test),
+        windows.history,
+        study.hdpo.seed,
     )
     network_id = digest_of(json.loads(content))
     with settings.store.write() as connection:
@@ -146,8 +151,7 @@ def train_policy(
         warmup = study.windows.warmup
         final = train(policy, problem.layout, problem.train, problem.dev, hdpo, warmup, resume, on_epoch)
         path.unlink(missing_ok=True)
-    window = int(policy.window)  # type: ignore[arg-type]
-    calendar = problem.train.calendar.shape[1]
+    window, calendar = policy.window, problem.train.calendar.shape[1]
     spec = _spec(study, recorded, window, calendar, noise_scale, inputs.digest()[:16])
     files = {
         GRAPH: inventory_graph(policy, problem.layout, window, calendar),
@@ -157,7 +161,12 @@ def train_policy(
     iteration = registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
     if final is not None:
         curve = [asdict(epoch) for epoch in final.curve]
-        keep(settings.store, iteration.iteration_id, "learning_curve", {"epochs": curve, "best": final.best_epoch})
+        keep(
+            settings.store,
+            iteration.iteration_id,
+            "learning_curve",
+            {"epochs": curve, "best": final.best_epoch},
+        )
     return iteration, True
 
 
@@ -256,7 +265,7 @@ def certify_candidate(
         system=study.system,
         quantity="cost",
         unit="cost per store and period",
-        episode=f"{problem.test.batch} products over {weeks} held-out periods ({warmup} of warm-up before), all at once",
+        episode=f"{problem.test.batch} products over {weeks} held-out periods, all at once, after {warmup} of warm-up",
         environment="the simulator of the network on recorded demand",
         noise="on every reading of stock and every demand record, in mean demand a period through the place; stock is "
         "read anew each period, a demand record keeps its noise",
@@ -285,7 +294,15 @@ def certify_candidate(
     ) -> NDArray[np.float64]:
         seed = stream_seed(params.seed, candidate.iteration_id, stream)
         costs = episode_costs(
-            problem.layout, runner, problem.test, problem.scale, noise_scale, episodes, warmup, seed, **options
+            problem.layout,
+            runner,
+            problem.test,
+            problem.scale,
+            noise_scale,
+            episodes,
+            warmup,
+            seed,
+            **options,
         )
         return costs.mean(axis=1)
 

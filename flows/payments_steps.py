@@ -89,7 +89,13 @@ def ensure_rule(settings: Settings, study: PaymentsStudy, actions: tuple[str, ..
     with settings.store.read() as connection:
         live = audit.live(connection, study.system)
     if live is None:
-        promote(settings.store, iteration.iteration_id, settings.actor, "the rule in use before Quaestor", override=True)
+        promote(
+            settings.store,
+            iteration.iteration_id,
+            settings.actor,
+            "the rule in use before Quaestor",
+            override=True,
+        )
     return iteration
 
 
@@ -99,9 +105,7 @@ def train(
     """The candidate for these rounds, and whether it had to be trained: equal inputs are never trained twice."""
     configuration = {"refit": asdict(study.refit), "noise_scale": study.certificate.noise_scale}
     policy = f"{study.refit.oracle.kind} oracle, {study.refit.exploration.kind}"
-    inputs = Inputs(
-        study.system, policy, configuration, loaded.manifest.as_json(), study.refit.seed, code_digest(CODE)
-    )
+    inputs = Inputs(study.system, policy, configuration, loaded.manifest.as_json(), study.refit.seed, code_digest(CODE))
     known = registry.find(settings.store, settings.data, inputs)
     if known is not None:
         return known, False
@@ -187,7 +191,7 @@ def certify_candidate(
         values=values,
         unsmoothed=float(play(tried, "attack", smoothed=False).mean()),
         attacked=attacked,
-        attacks=f"the worst of {len(directions)} constant biases, one number in every payment up or down, {tried:,} episodes",
+        attacks=f"the worst of {len(directions)} constant biases of one number in every payment, {tried:,} episodes",
         code=code_digest(CERTIFYING_CODE),
     )
     return True

@@ -33,7 +33,15 @@ def train_candidate(study: InventoryStudy, incumbent_id: str) -> tuple[str, bool
     settings = Settings()
     recorded = steps.load_problem(settings, study)
     candidate, new = steps.train_policy(
-        settings, study, recorded, study.policy, study.hdpo, study.certificate.noise_scale, "candidate", incumbent_id, say
+        settings,
+        study,
+        recorded,
+        study.policy,
+        study.hdpo,
+        study.certificate.noise_scale,
+        "candidate",
+        incumbent_id,
+        say,
     )
     return candidate.iteration_id, new
 
@@ -44,7 +52,9 @@ def evaluate(study: InventoryStudy, candidate_id: str, incumbent_id: str, yardst
     settings = Settings()
     recorded = steps.load_problem(settings, study)
     named = {name: iteration(iteration_id) for name, iteration_id in yardsticks.items()}
-    return steps.evaluate_candidate(settings, study, recorded, iteration(candidate_id), iteration(incumbent_id), named, say)
+    return steps.evaluate_candidate(
+        settings, study, recorded, iteration(candidate_id), iteration(incumbent_id), named, say
+    )
 
 
 @step("certify the candidate")

@@ -47,9 +47,7 @@ def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
 
 
 @flow(name="retrain-payments", log_prints=True)
-def run_retrain_payments(
-    study: Path, as_of: datetime | None = None, incumbent_id: str | None = None
-) -> Retrained:
+def run_retrain_payments(study: Path, as_of: datetime | None = None, incumbent_id: str | None = None) -> Retrained:
     """Refits, evaluates, certifies, judges and, if the gate says promote, exports; a person promotes.
 
     as_of: what is known at this moment in UTC, now by default. incumbent_id: whom to compare with, the live

@@ -67,7 +67,10 @@ class Windows:
                     f"windows.{name} must be [first, past the last) with more than {self.history + self.warmup} "
                     f"periods (history and warm-up), found {list(window)}."
                 )
-        if self.test[0] + self.history + self.warmup < self.dev[1] or self.dev[0] + self.history + self.warmup < self.train[1]:
+        if (
+            self.test[0] + self.history + self.warmup < self.dev[1]
+            or self.dev[0] + self.history + self.warmup < self.train[1]
+        ):
             raise ValueError("counted periods of train, dev and test must follow each other without overlap.")
 
 
@@ -76,8 +79,9 @@ class InventoryStudy:
     """An inventory system.
 
     network: a TOML file, relative to the study. products: how many, evenly spaced over the recorded ones; absent
-    for all. demand: the system whose recorded demand is used, by default its own. yardsticks are fitted by HDPO with their own settings. cap_multiple: the certificate's cap in
-    multiples of the incumbent's dev cost. noise_draws: episodes played to evaluate the smoothed candidate.
+    for all. demand: the system whose recorded demand is used, by default its own. yardsticks are fitted by HDPO
+    with their own settings. cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
+    noise_draws: episodes played to evaluate the smoothed candidate.
     """
 
     kind: Literal["inventory"]

@@ -20,7 +20,11 @@ def step(name: str) -> Callable[[Callable[P, R]], Any]:
     Steps find what is done already by their inputs' digests, so that running one again is harmless.
     """
     return task(
-        name=name, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=_was_busy, cache_policy=NO_CACHE
+        name=name,
+        retries=3,
+        retry_delay_seconds=[2, 10, 30],
+        retry_condition_fn=_was_busy,
+        cache_policy=NO_CACHE,
     )
 
 

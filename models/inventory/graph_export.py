@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -71,9 +70,7 @@ def inventory_graph(policy: nn.Module, layout: Layout, window: int, calendar: in
         )
     if program is None:
         raise RuntimeError("torch gave no ONNX program")
-    buffer = io.BytesIO()
-    program.save(buffer)
-    return _without_traces(onnx.load_from_string(buffer.getvalue()))
+    return _without_traces(program.model_proto)
 
 
 class GraphRunner:
@@ -92,7 +89,12 @@ class GraphRunner:
         """Desired orders (batch, edge), in units; the observation carries its noise already."""
         arrays = [
             np.ascontiguousarray(tensor.numpy())
-            for tensor in (observation.on_hand, observation.in_transit, observation.past_demand, observation.calendar)
+            for tensor in (
+                observation.on_hand,
+                observation.in_transit,
+                observation.past_demand,
+                observation.calendar,
+            )
         ]
         silence = [np.zeros_like(array) for array in arrays[:3]]
         inputs = dict(zip((*INPUTS, *NOISES), (*arrays, *silence), strict=True))

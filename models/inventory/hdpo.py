@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,9 @@ from quaestor.randomness import stream_seed
 class HDPOParams:
     """How a policy is trained.
 
-    learning_rate falls to 0 on a cosine over `epochs`. patience: epochs without a better dev cost before stopping. scale_exponent: a
-    scenario's loss is divided by its mean demand to this power, so that large products do not drown small
-    ones in the gradient (0 weighs them by cost, 1 by relative cost).
+    learning_rate falls to 0 on a cosine over `epochs`. patience: epochs without a better dev cost before stopping.
+    scale_exponent: a scenario's loss is divided by its mean demand to this power, so that large products do not
+    drown small ones in the gradient (0 weighs them by cost, 1 by relative cost).
     """
 
     epochs: int = 40
@@ -62,12 +62,25 @@ class Checkpoint:
     best_epoch: int
 
 
+class TrainablePolicy(OrderPolicy, Protocol):
+    """An order policy with weights: what torch modules offer and training needs."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The weights to descend on."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights by name."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Replaces the weights."""
+
+
 class TrainingDivergedError(QuaestorError):
     """The loss or the gradient stopped being a number."""
 
 
 def train(
-    policy: nn.Module,
+    policy: TrainablePolicy,
     layout: Layout,
     train_scenarios: Scenarios,
     dev_scenarios: Scenarios,
@@ -102,11 +115,7 @@ def train(
         if best_epoch == 0 or dev_cost < curve[best_epoch - 1].dev_cost:
             best_policy, best_epoch = deepcopy(policy.state_dict()), number
         if on_epoch is not None:
-            on_epoch(
-                Checkpoint(
-                    curve, policy.state_dict(), optimiser.state_dict(), best_policy, best_epoch
-                )
-            )
+            on_epoch(Checkpoint(curve, policy.state_dict(), optimiser.state_dict(), best_policy, best_epoch))
     final = Checkpoint(curve, deepcopy(policy.state_dict()), optimiser.state_dict(), best_policy, best_epoch)
     policy.load_state_dict(best_policy)
     return final
@@ -129,7 +138,7 @@ _WHAT_TO_DO = "Training stopped; lower learning_rate or gradient_norm, or look f
 
 
 def _one_epoch(
-    policy: nn.Module,
+    policy: TrainablePolicy,
     layout: Layout,
     scenarios: Scenarios,
     weight: Tensor,

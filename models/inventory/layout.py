@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import graphlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -15,12 +15,12 @@ from models.inventory.network import Network
 class Layout:
     """Index and cost tensors of a network; `place` counts warehouses first, then stores.
 
-    holding_cost (place,), underage_cost (store,), unit_cost (edge,): per unit (and period, for holding).
-    source, target (edge,): node numbers; a supplier's number is `places` or more.
-    depth: edges on the longest path. lead_time (edge,): periods. arrival_slot (edge,): position of an edge's order in the flattened
-    (place, lead) pipeline. incoming_edges, outgoing_edges (node,): degrees. longest_incoming_lead_time
-    (place,): periods. store_share (store, place): the part of a store's demand that passes through each
-    place when every node splits its orders evenly over its sources.
+    holding_cost (place,), underage_cost (store,), unit_cost (edge,): per unit (and period, for holding). source,
+    target (edge,): node numbers; a supplier's number is `places` or more. depth: edges on the longest path.
+    lead_time (edge,): periods. arrival_slot (edge,): position of an edge's order in the flattened (place, lead)
+    pipeline. incoming_edges, outgoing_edges (node,): degrees. longest_incoming_lead_time (place,): periods.
+    store_share (store, place): the part of a store's demand that passes through each place when every node splits
+    its orders evenly over its sources.
     """
 
     places: int
@@ -53,11 +53,8 @@ class Layout:
 
     def to(self, device: torch.device | str) -> Layout:
         """The same layout with its tensors on a device."""
-        moved = {
-            field.name: value.to(device) if isinstance(value := getattr(self, field.name), Tensor) else value
-            for field in fields(self)
-        }
-        return Layout(**moved)
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def layout_of(network: Network, dtype: torch.dtype = torch.float32) -> Layout:

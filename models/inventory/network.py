@@ -136,5 +136,3 @@ def _refuse_cycle(edges: tuple[Edge, ...]) -> None:
     except graphlib.CycleError as error:
         path = " -> ".join(error.args[1])
         raise ValueError(f"the network has a cycle: {path}. Goods must flow one way; remove an edge.") from None
-
-

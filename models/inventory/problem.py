@@ -45,12 +45,8 @@ def problem_from_demand(
     """
     layout = layout_of(network)
     train, dev, test = (
-        scenarios_from_demand(
-            layout, demand[:, :, first:last], calendar[first:last], history, seed
-        )
+        scenarios_from_demand(layout, demand[:, :, first:last], calendar[first:last], history, seed)
         for first, last in windows
     )
     stores = train.demand.mean(dim=2).clamp(min=SMALLEST_SCALE)
-    return Problem(
-        network, layout, train, dev, test, stores @ layout.store_share, float(train.demand.mean())
-    )
+    return Problem(network, layout, train, dev, test, stores @ layout.store_share, float(train.demand.mean()))

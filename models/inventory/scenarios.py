@@ -46,9 +46,7 @@ class Scenarios:
 
     def rows(self, index: Tensor) -> Scenarios:
         """The scenarios with these row numbers, in this order, repeats allowed."""
-        return Scenarios(
-            self.demand[index], self.calendar, self.on_hand[index], self.in_transit[index], self.history
-        )
+        return Scenarios(self.demand[index], self.calendar, self.on_hand[index], self.in_transit[index], self.history)
 
     def to(self, device: torch.device | str) -> Scenarios:
         """The same scenarios on a device."""

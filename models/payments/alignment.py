@@ -9,9 +9,7 @@ from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.log.batch import LoggedBatch
 
 
-def in_policy_order(
-    policy: PaymentsPolicy, logged: LoggedBatch, values: NDArray[np.generic]
-) -> NDArray[np.generic]:
+def in_policy_order(policy: PaymentsPolicy, logged: LoggedBatch, values: NDArray[np.generic]) -> NDArray[np.generic]:
     """Values (round, action of the log) as (round, action of the policy); 0 for actions the log does not have."""
     ordered = np.zeros((len(values), len(policy.spec.actions)), dtype=values.dtype)
     for column, name in enumerate(policy.spec.actions):

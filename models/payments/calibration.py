@@ -49,8 +49,6 @@ def _error(predicted: NDArray[np.float64], reward: NDArray[np.float64]) -> float
     return float(sum(abs(p - r) * share for p, r, share in _curve(predicted, reward)))
 
 
-def _curve(
-    predicted: NDArray[np.float64], reward: NDArray[np.float64]
-) -> list[tuple[np.float64, np.float64, float]]:
+def _curve(predicted: NDArray[np.float64], reward: NDArray[np.float64]) -> list[tuple[np.float64, np.float64, float]]:
     parts = np.array_split(np.argsort(predicted, kind="stable"), BINS)
     return [(predicted[part].mean(), reward[part].mean(), len(part) / len(reward)) for part in parts if len(part)]

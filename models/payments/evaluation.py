@@ -52,17 +52,15 @@ def evaluate(
     """
     first, second = (ESTIMATORS["dr"](batch, target, predicted) for target in (candidate, incumbent))
     others = {
-        name: normal_interval(
-            ESTIMATORS[name](batch, candidate).minus(ESTIMATORS[name](batch, incumbent)), confidence
-        )
+        name: normal_interval(ESTIMATORS[name](batch, candidate).minus(ESTIMATORS[name](batch, incumbent)), confidence)
         for name in ("ips", "snips")
     }
-    decided = batch.logged.decided_at
+    days = batch.logged.decided_at.dt.date()
     return Evaluation(
         quantity="reward",
         unit="reward a round",
         estimator="doubly robust",
-        evaluated_on=f"{len(batch):,} held-out rounds of {decided.min():%Y-%m-%d} to {decided.max():%Y-%m-%d}",
+        evaluated_on=f"{len(batch):,} held-out rounds of {days.min()!s} to {days.max()!s}",
         incumbent_id=incumbent_id,
         pairs=len(batch),
         candidate=normal_interval(first, confidence),
@@ -72,5 +70,3 @@ def evaluate(
         overlap=overlap(batch, candidate),
         incumbent_overlap=overlap(batch, incumbent),
     )
-
-

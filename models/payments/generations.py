@@ -102,9 +102,7 @@ def _play_one(
     return matured_batch(judge(decisions, outcomes, params.maturity, as_of))  # type: ignore[arg-type]
 
 
-def _shares(
-    world: PaymentsWorld, payments: Payments, fitted: Refit, deployed: PaymentsPolicy
-) -> tuple[float, float]:
+def _shares(world: PaymentsWorld, payments: Payments, fitted: Refit, deployed: PaymentsPolicy) -> tuple[float, float]:
     scores = in_world_order(deployed, fitted.oracle.predict(deployed.encode(payments.context())))
     greedy = EpsilonGreedy(epsilon=0.0).probabilities(scores, payments.eligible)
     as_deployed = deploy(deployed, payments).probabilities

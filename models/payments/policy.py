@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from onnx import TensorProto
 import numpy as np
+from onnx import TensorProto
 
 from models.payments.exploration.rule import Exploration
 from models.payments.graph import Graph
@@ -30,5 +30,3 @@ def policy_graph(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> bytes
 def build_policy(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> PaymentsPolicy:
     """The policy as it will decide, ready to run."""
     return PaymentsPolicy(policy_graph(oracle, rule, spec), spec)
-
-

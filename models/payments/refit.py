@@ -68,9 +68,7 @@ def refit(batch: MaturedBatch, params: RefitParams, noise_scale: float, salt: st
     features = fit_features(training.logged.context, params.features)
     oracle = fit_on(training, features, params.oracle, stream_seed(params.seed, "oracle"))
     logged = batch.logged
-    spec = PaymentsSpec(
-        "payments", logged.system, logged.actions, params.default_action, features, noise_scale, salt
-    )
+    spec = PaymentsSpec("payments", logged.system, logged.actions, params.default_action, features, noise_scale, salt)
     return Refit(oracle, spec, policy_graph(oracle, params.exploration, spec))
 
 

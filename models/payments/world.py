@@ -169,7 +169,11 @@ class PaymentsWorld:
         comes = draw.random(len(payments)) < reported
         microseconds = pl.Series((delay * 3.6e9).astype(np.int64), dtype=pl.Duration("us"))
         frame = pl.DataFrame(
-            {"event_id": payments.event_ids, "observed_at": payments.decided_at + microseconds, "reward": reward}
+            {
+                "event_id": payments.event_ids,
+                "observed_at": payments.decided_at + microseconds,
+                "reward": reward,
+            }
         ).filter(pl.Series(comes))
         return frame.select(pl.lit(system).alias("system"), "event_id", _utc("observed_at"), "reward")
 

@@ -74,9 +74,7 @@ def biases(layout: Layout, scenarios: Scenarios, scale: Tensor, budget: float) -
     return attacks
 
 
-def _noise(
-    layout: Layout, scenarios: Scenarios, scale: Tensor, noise_scale: float, seed: int
-) -> ObservationNoise:
+def _noise(layout: Layout, scenarios: Scenarios, scale: Tensor, noise_scale: float, seed: int) -> ObservationNoise:
     draw = torch.Generator().manual_seed(seed)
     zero = _zero(layout, scenarios)
     sigma = noise_scale * scale

@@ -42,7 +42,7 @@ def uniforms(keys: NDArray[np.uint64], count: int, stream: int = 0) -> NDArray[n
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
-    return ((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
 def normals(keys: NDArray[np.uint64], count: int, stream: int = 1) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from models.inventory.layout import Layout
 from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
@@ -11,16 +10,17 @@ from models.inventory.policies.graph import GraphParams, GraphPolicy
 from models.inventory.policies.mlp import MLPParams, MLPPolicy
 from models.inventory.policies.newsvendor import NewsvendorParams, NewsvendorPolicy
 
+OrderModule = GraphPolicy | MLPPolicy | BaseStockPolicy | NewsvendorPolicy
 PolicyParams = GraphParams | MLPParams | BaseStockParams | NewsvendorParams
 
 
-def build_policy(params: PolicyParams, layout: Layout, typical_demand: float, seed: int) -> nn.Module:
+def build_policy(params: PolicyParams, layout: Layout, typical_demand: float, seed: int) -> OrderModule:
     """A freshly initialised policy; `typical_demand` is a store's mean demand, in units a period."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         match params:
             case GraphParams():
-                policy: nn.Module = GraphPolicy(params, typical_demand, layout.longest_lead_time)
+                policy: OrderModule = GraphPolicy(params, typical_demand, layout.longest_lead_time)
             case MLPParams():
                 policy = MLPPolicy(params, layout, typical_demand)
             case BaseStockParams():

@@ -151,9 +151,7 @@ class GraphPolicy(nn.Module):
         cover = layout.longest_incoming_lead_time + 1.5
         level = cover * torch.exp(self.level(places).squeeze(2).clamp(-3, 3))
         missing = nn.functional.softplus(4 * (level - position)) / 4 * scale
-        ends = torch.cat(
-            (node.index_select(1, layout.source), node.index_select(1, layout.target), edge), dim=2
-        )
+        ends = torch.cat((node.index_select(1, layout.source), node.index_select(1, layout.target), edge), dim=2)
         weight = self.share(ends).squeeze(2).clamp(-15, 15).exp()
         total = sum_by_node(layout.target, weight, layout.nodes)
         return missing.index_select(1, layout.target) * weight / total.index_select(1, layout.target)

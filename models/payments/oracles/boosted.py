@@ -113,9 +113,7 @@ def fit_boosted(
         for _ in features.category
     ]
     crossed = [(codes * actions + action)[:, None] for codes in contexts.category.T]
-    encoded = [
-        encoder.fit_transform(cross, reward)[:, 0] for encoder, cross in zip(encoders, crossed, strict=True)
-    ]
+    encoded = [encoder.fit_transform(cross, reward)[:, 0] for encoder, cross in zip(encoders, crossed, strict=True)]
     model = HistGradientBoostingRegressor(
         max_iter=params.trees,
         max_leaf_nodes=params.leaves,
@@ -134,8 +132,8 @@ def fit_boosted(
 def _inputs(
     contexts: Encoded, encoded: list[NDArray[np.float64]], action: NDArray[np.int64], actions: int
 ) -> NDArray[np.float32]:
-    columns = [contexts.numeric, *(column[:, None] for column in encoded), np.eye(actions)[action]]
-    return np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
+    categories = np.array(encoded, dtype=np.float32).reshape(len(encoded), len(contexts)).T
+    return np.concatenate((contexts.numeric, categories, np.eye(actions, dtype=np.float32)[action]), axis=1)
 
 
 def _table(encoder: TargetEncoder, levels: int, actions: int) -> NDArray[np.float64]:

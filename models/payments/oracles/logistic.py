@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -106,7 +107,10 @@ def _design(
     offsets = np.concatenate(([0], np.cumsum(levels))).astype(np.int64) + standardised.shape[1] + 1
     width = int(offsets[-1])
     columns = np.concatenate(
-        (np.broadcast_to(np.arange(standardised.shape[1] + 1), (rounds, standardised.shape[1] + 1)), codes + offsets[:-1]),
+        (
+            np.broadcast_to(np.arange(standardised.shape[1] + 1), (rounds, standardised.shape[1] + 1)),
+            codes + offsets[:-1],
+        ),
         axis=1,
     )
     values = np.concatenate((np.ones((rounds, 1)), standardised, np.ones(codes.shape)), axis=1)
@@ -132,7 +136,7 @@ def _unpacked(
 ) -> LogisticOracle:
     blocks = model.coef_.reshape(1 + actions, -1)
     weight = blocks[1:] + blocks[0]
-    tables = [weight[:, start:end].T for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    tables = [weight[:, start:end].T for start, end in pairwise(offsets)]
     return LogisticOracle(
         features=features,
         intercept=weight[:, 0] + float(model.intercept_[0]),
@@ -149,4 +153,3 @@ def _moments(features: Features) -> tuple[NDArray[np.float64], NDArray[np.float6
 def _standardised(features: Features, numeric: NDArray[np.float32]) -> NDArray[np.float64]:
     mean, spread = _moments(features)
     return (numeric.astype(np.float64) - mean) / spread
-

@@ -66,8 +66,9 @@ class Certificate:
 
     bounds[i] holds against every adaptive attack whose total ℓ2 size over an episode is at most budgets[i].
     nominal: the smoothed policy's mean without attack; unsmoothed: the same policy without noise. estimates: the
-    bound's plug-in value, no certificate. beyond_cap: the share of episodes above the cap. attacked[i]: the mean under the strongest attack tried at budgets[i].
-    costs_digest names the episode values, which `recompute` turns into the same bounds again.
+    bound's plug-in value, no certificate. beyond_cap: the share of episodes above the cap. attacked[i]: the mean
+    under the strongest attack tried at budgets[i]. costs_digest names the episode values, which `recompute` turns
+    into the same bounds again.
     """
 
     subject: Subject

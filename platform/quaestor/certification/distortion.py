@@ -15,9 +15,7 @@ def distort(probability: NDArray[np.float64], ratio: float) -> NDArray[np.float6
     return np.asarray(ndtr(ndtri(probability) + ratio))
 
 
-def mean_bound(
-    levels: NDArray[np.float64], survival: NDArray[np.float64], ratio: float
-) -> float:
+def mean_bound(levels: NDArray[np.float64], survival: NDArray[np.float64], ratio: float) -> float:
     """∫ g(S(t)) dt for a step survival function: `survival[i]` holds on [levels[i], levels[i+1]), (step,).
 
     levels (step + 1,) increase from 0 to the cap, in the units of cost: a Wang transform of the mean.
@@ -25,9 +23,7 @@ def mean_bound(
     return float(distort(survival, ratio) @ np.diff(levels))
 
 
-def empirical_survival(
-    costs: NDArray[np.float64], cap: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def empirical_survival(costs: NDArray[np.float64], cap: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Levels (step + 1,) and the share of episodes (step,) whose cost, clipped to [0, cap], exceeds each level."""
     ordered = np.sort(np.clip(costs, 0.0, cap))
     levels = np.concatenate(([0.0], ordered, [cap]))

@@ -25,8 +25,11 @@ def verify(bundle: Folder, as_json: Json = False) -> None:
         facts = {"iteration_id": verified.bundle.iteration_id, "digest": verified.bundle.digest}
         print_json({**facts, "golden_choices": verified.golden, "bounds": bounds, "nominal": certificate.nominal})
         return
-    typer.echo(f"{bundle}: whole; {verified.golden} golden choices repeated; the certificate follows from its episodes.")
-    typer.echo(f"iteration {verified.bundle.iteration_id[:12]}, {certificate.subject.quantity} {certificate.nominal:.4g} nominal")
+    typer.echo(
+        f"{bundle}: whole; {verified.golden} golden choices repeated; the certificate follows from its episodes."
+    )
+    nominal = f"{certificate.subject.quantity} {certificate.nominal:.4g} nominal"
+    typer.echo(f"iteration {verified.bundle.iteration_id[:12]}, {nominal}")
     for budget, bound in bounds.items():
         typer.echo(f"  budget {budget}: {bound:.6g}")
 
@@ -51,7 +54,9 @@ def decide(
     elif out is not None:
         typer.echo(f"{len(decided):,} decisions in {out}")
     else:
-        shown = decided.head(20).select(name for name in decided.columns if not name.startswith(("numeric_", "category_")))
+        shown = decided.head(20).select(
+            name for name in decided.columns if not name.startswith(("numeric_", "category_"))
+        )
         table = [[str(value) for value in row] for row in shown.iter_rows()]
         print_table(f"{len(decided):,} decisions, the first {len(shown)}", shown.columns, table)
 
@@ -71,9 +76,13 @@ def explain(
         print_json(asdict(explanation))
         return
     typer.echo(explanation.sentence())
-    columns = ("action", "eligible", "predicted reward", "probability, as logged", "probability, derived again")
+    columns = (
+        "action",
+        "eligible",
+        "predicted reward",
+        "probability, as logged",
+        "probability, derived again",
+    )
     table = [[str(cell) for cell in row] for row in explanation.rows()]
     print_table(f"Decision {event_id}", columns, table)
     typer.echo("Features as used: " + ", ".join(f"{name} = {value}" for name, value in explanation.features.items()))
-
-

@@ -23,9 +23,7 @@ run_app = typer.Typer(help="Run one flow now, through Prefect: retries, a run lo
 
 Study = Annotated[Path, typer.Option("--study", help="The study's TOML file.")]
 System = Annotated[str | None, typer.Option("--system", help="The system, where the rows do not name it.")]
-Format = Annotated[
-    str, typer.Argument(metavar="FORMAT", help="decisions, outcomes, demand, open-bandit or favorita.")
-]
+Format = Annotated[str, typer.Argument(metavar="FORMAT", help="decisions, outcomes, demand, open-bandit or favorita.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet or CSV files.")]
 
 
@@ -39,10 +37,7 @@ def demo(
     shown = _flow("demo")(source=source)
     if as_json:
         print_json(
-            [
-                {**report_json(s.report), "share_of_gap": s.share_of_gap, "done_before": s.done_before}
-                for s in shown
-            ]
+            [{**report_json(s.report), "share_of_gap": s.share_of_gap, "done_before": s.done_before} for s in shown]
         )
         return
     rows = [[*report_row(s.report), _note(s)] for s in shown]
@@ -79,7 +74,9 @@ def run_inventory(study: Study, as_json: Json = False) -> None:
 
 @run_app.command("certify")
 def run_certify(
-    study: Study, iteration: Annotated[str, typer.Option("--iteration", help="The start of its id.")], as_json: Json = False
+    study: Study,
+    iteration: Annotated[str, typer.Option("--iteration", help="The start of its id.")],
+    as_json: Json = False,
 ) -> None:
     """Certify an iteration again by its study's parameters."""
     report = _flow("certify")(_existing(study), iteration)
@@ -116,7 +113,7 @@ def _finish(summaries: list[IngestSummary], as_json: bool) -> None:
     refused = sum(sum(summary.refused.values()) for summary in summaries if not summary.already)
     if refused:
         raise QuaestorError(
-            f"{refused:,} rows were not taken; they are in quarantine with their reasons (`quaestor status` counts them)."
+            f"{refused:,} rows were not taken; they are in quarantine with their reasons (`quaestor status` counts)."
         )
 
 

@@ -92,7 +92,10 @@ def rollback(
 def export(
     iteration: Iteration,
     out: Annotated[Path | None, typer.Option("--out", help="Where bundles go; data/bundles by default.")] = None,
-    override: Annotated[str | None, typer.Option("--override", help="A reason to export although the gate does not say promote.")] = None,
+    override: Annotated[
+        str | None,
+        typer.Option("--override", help="A reason to export although the gate does not say promote."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a certified iteration as a bundle and check it."""

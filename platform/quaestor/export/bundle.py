@@ -74,7 +74,9 @@ def open_bundle(folder: Path) -> Bundle:
     files = {name: (folder / name).read_bytes() for name in expected}
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != expected[name]:
-            raise QuaestorError(f"{folder}: {name} does not match its checksum; the bundle was changed. Export it again.")
+            raise QuaestorError(
+                f"{folder}: {name} does not match its checksum; the bundle was changed. Export it again."
+            )
     policy = load_policy(files[GRAPH], files[SPEC], str(folder))
     replay(policy, files[GOLDEN], sums["iteration_id"], str(folder))
     return Bundle(folder, digest, sums["iteration_id"], policy, json.loads(files[MANIFEST]))
@@ -91,7 +93,9 @@ def _checksums(folder: Path) -> tuple[dict[str, Any], str]:
         if not all(isinstance(part, str) for entry in names.items() for part in entry) or not iteration_id:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise QuaestorError(f"{folder}: {CHECKSUMS} is not readable; the bundle was changed. Export it again.") from None
+        raise QuaestorError(
+            f"{folder}: {CHECKSUMS} is not readable; the bundle was changed. Export it again."
+        ) from None
     if any("/" in name or "\\" in name or name.startswith(".") for name in names):
         raise QuaestorError(f"{folder}: {CHECKSUMS} lists a name outside the bundle; it was changed.")
     return sums, hashlib.sha256(content).hexdigest()

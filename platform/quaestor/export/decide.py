@@ -55,7 +55,11 @@ def _payments(policy: PaymentsPolicy, rows: pl.DataFrame, iteration_id: str) -> 
             "propensity": taken,
             "fallback": choice.fallback,
         },
-        schema_overrides={"eligible": pl.List(pl.String), "propensities": pl.List(pl.Float64), "action": pl.String},
+        schema_overrides={
+            "eligible": pl.List(pl.String),
+            "propensities": pl.List(pl.Float64),
+            "action": pl.String,
+        },
     ).with_columns(rows.select(features))
 
 

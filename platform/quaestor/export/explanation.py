@@ -40,21 +40,29 @@ class Explanation:
 
     def sentence(self) -> str:
         """What was decided, by whom, and whether it can be derived again."""
-        made = f"{self.event_id}: {self.action} with probability {self.propensity:.4g} by iteration {str(self.iteration_id)[:12]}"
+        by = f"iteration {str(self.iteration_id)[:12]}"
+        made = f"{self.event_id}: {self.action} with probability {self.propensity:.4g} by {by}"
         outcome = "no outcome yet" if self.reward is None else f"reward {self.reward:g}"
         if self.derived is None or self.derived_action is None:
             return f"{made}; {outcome}. That iteration is not in this store, so the decision cannot be derived again."
         difference = abs(self.derived[self.action] - self.propensity)
         same = difference <= 1e-6 and self.derived_action == self.action
-        verdict = "derived again exactly" if same else f"derived as {self.derived_action}, propensity off by {difference:.2g}"
+        verdict = (
+            "derived again exactly" if same else f"derived as {self.derived_action}, propensity off by {difference:.2g}"
+        )
         return f"{made}; {outcome}; {verdict}."
 
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """One row an eligible action, the likeliest first."""
+    def rows(self) -> list[tuple[str, ...]]:
+        """One row an eligible action, the likeliest first: its name, whether it was taken, predicted reward,
+        probability as logged and as derived again."""
         order = self.derived or self.logged or {}
         names = sorted(self.eligible, key=lambda name: -order.get(name, 0.0))
         return [
-            (name, "taken" if name == self.action else "yes", *(_figure(part, name) for part in (self.predicted, self.logged, self.derived)))
+            (
+                name,
+                "taken" if name == self.action else "yes",
+                *(_figure(part, name) for part in (self.predicted, self.logged, self.derived)),
+            )
             for name in names
         ]
 
@@ -108,5 +116,3 @@ def _derive(policy: PaymentsPolicy, row: pl.DataFrame) -> tuple[dict[str, float]
 
 def _figure(part: dict[str, float] | None, name: str) -> str:
     return "unknown" if part is None or name not in part else f"{part[name]:.6g}"
-
-

@@ -40,7 +40,9 @@ def export_iteration(
         verdicts = evidence.verdicts(connection).filter(pl.col("iteration_id") == iteration.iteration_id)
     short = iteration.iteration_id[:12]
     if evaluated is None or certified is None:
-        raise GateRefusedError(f"{short} has no evaluation or no certificate yet; only certified policies are exported.")
+        raise GateRefusedError(
+            f"{short} has no evaluation or no certificate yet; only certified policies are exported."
+        )
     stage = verdicts["stage"][0] if len(verdicts) else None
     if stage != Stage.PROMOTE and override is None:
         why = " ".join(verdicts["reasons"][0]) if len(verdicts) else "There is no verdict yet."

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.export.encoding import Encoded, encode
-from quaestor.export.session import Session
+from quaestor.export.session import Array, Session
 from quaestor.export.spec import PaymentsSpec
 from quaestor.randomness import event_keys, normals, uniforms
 
@@ -50,7 +50,12 @@ class PaymentsPolicy:
         """The policy's probabilities, (round, action): sum to 1, and 0 where not eligible."""
         raw = self._session.run(
             "probabilities",
-            {"numeric": contexts.numeric, "category": contexts.category, "eligible": eligible, "noise": noise},
+            {
+                "numeric": contexts.numeric,
+                "category": contexts.category,
+                "eligible": eligible,
+                "noise": noise,
+            },
         ).astype(np.float64)
         masked = np.where(eligible, raw, 0.0)
         return np.asarray(masked / masked.sum(axis=1, keepdims=True))
@@ -59,7 +64,12 @@ class PaymentsPolicy:
         """The oracle's predicted rewards, (round, action), without noise."""
         silence = np.zeros_like(contexts.numeric)
         everything = np.ones((len(contexts), len(self.spec.actions)), dtype=np.bool_)
-        inputs = {"numeric": contexts.numeric, "category": contexts.category, "eligible": everything, "noise": silence}
+        inputs: dict[str, Array] = {
+            "numeric": contexts.numeric,
+            "category": contexts.category,
+            "eligible": everything,
+            "noise": silence,
+        }
         return self._session.run("scores", inputs).astype(np.float64)
 
     def choose(self, contexts: Encoded, eligible: NDArray[np.bool_], event_ids: Sequence[str]) -> Choice:
@@ -70,7 +80,7 @@ class PaymentsPolicy:
         keys = self.keys(event_ids)
         with np.errstate(invalid="ignore", divide="ignore"):
             probabilities = self.probabilities(contexts, eligible, self.noise(keys))
-        failed = ~np.isfinite(probabilities).all(axis=1)
+        failed = np.asarray(~np.isfinite(probabilities).all(axis=1))
         if failed.any():
             probabilities[failed] = self._fallback(eligible[failed])
         action = draw(probabilities, uniforms(keys, 1)[:, 0])
@@ -86,4 +96,4 @@ def draw(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> ND
     """The action (round,) at which the cumulated probabilities (round, action) pass a uniform draw (round,)."""
     passed = (probabilities.cumsum(axis=1) <= uniform[:, None]).sum(axis=1)
     last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)
-    return np.minimum(passed, last)
+    return np.asarray(np.minimum(passed, last))

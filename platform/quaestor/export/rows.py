@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -16,15 +17,21 @@ def read_rows(path: Path) -> pl.DataFrame:
 
     Raises UsageError for a missing file or another ending, QuaestorError for one that cannot be read.
     """
-    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".json": pl.read_json}
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".parquet": pl.read_parquet,
+        ".csv": pl.read_csv,
+        ".json": pl.read_json,
+    }
     if not path.exists():
         raise UsageError(f"No file at {path}.")
     if path.suffix not in readers:
         raise UsageError(f"{path.name}: expected a .parquet, .csv or .json file.")
     try:
-        return readers[path.suffix](path)  # type: ignore[operator]
+        return readers[path.suffix](path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise QuaestorError(f"{path.name} cannot be read ({str(error).splitlines()[0]}); it may be truncated.") from None
+        raise QuaestorError(
+            f"{path.name} cannot be read ({str(error).splitlines()[0]}); it may be truncated."
+        ) from None
 
 
 def write_rows(rows: pl.DataFrame, path: Path) -> None:

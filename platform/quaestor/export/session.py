@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from quaestor.errors import QuaestorError
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 class Session:

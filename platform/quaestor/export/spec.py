@@ -73,6 +73,8 @@ def read_spec(content: bytes, where: str) -> Spec:
         mapping = json.loads(content)
         if mapping.get("format") != FORMAT:
             raise QuaestorError(f"{where}: expected format {FORMAT}, found {mapping.get('format')}. Export it again.")
-        return parse(InventorySpec if mapping.get("kind") == "inventory" else PaymentsSpec, mapping, where)
+        if mapping.get("kind") == "inventory":
+            return parse(InventorySpec, mapping, where)
+        return parse(PaymentsSpec, mapping, where)
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, UsageError) as error:
         raise QuaestorError(f"{where} is not a policy's spec: {error}") from None

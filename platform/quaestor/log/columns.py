@@ -85,8 +85,9 @@ def typed(kind: Kind, frame: pl.DataFrame, system: str | None, where: str) -> pl
         numeric = name.startswith(NUMERIC_PREFIX)
         parsed[name] = _parsed(Column(name, pl.Float64() if numeric else pl.String(), False, "a number"), frame)
     unreadable = [
-        pl.when(frame[name].is_not_null().any() & pl.col(name).is_not_null() & expression.is_null())
-        .then(pl.lit(f"{name} is not {columns[name].words if name in columns else 'a number'}"))
+        pl.when(frame[name].is_not_null().any() & pl.col(name).is_not_null() & expression.is_null()).then(
+            pl.lit(f"{name} is not {columns[name].words if name in columns else 'a number'}")
+        )
         for name, expression in parsed.items()
         if name in frame.columns
     ]

@@ -56,7 +56,8 @@ class _Rule:
 
     def check(self) -> pa.Check:
         return pa.Check(
-            lambda data: data.lazyframe.select(self.holds.fill_null(False)), error=f"{self.code}: {self.sentence}"
+            lambda data: data.lazyframe.select(self.holds.fill_null(False)),
+            error=f"{self.code}: {self.sentence}",
         )
 
 
@@ -64,7 +65,12 @@ def _probability(value: pl.Expr) -> pl.Expr:
     return value.is_not_nan() & (value >= 0) & (value <= 1)
 
 
-_READABLE = _Rule("unreadable", "every value must be of its column's type", pl.col("unreadable").list.len() == 0, "unreadable")
+_READABLE = _Rule(
+    "unreadable",
+    "every value must be of its column's type",
+    pl.col("unreadable").list.len() == 0,
+    "unreadable",
+)
 _SYSTEM = _Rule("no_system", "system must not be empty", pl.col("system").str.len_chars() > 0, "system")
 _EVENT = _Rule("no_event_id", "event_id must not be empty", pl.col("event_id").str.len_chars() > 0, "event_id")
 
@@ -135,9 +141,7 @@ _RULES: dict[Kind, tuple[_Rule, ...]] = {
     ),
 }
 
-_SCHEMAS = {
-    kind: pa.DataFrameSchema(checks=[rule.check() for rule in rules]) for kind, rules in _RULES.items()
-}
+_SCHEMAS = {kind: pa.DataFrameSchema(checks=[rule.check() for rule in rules]) for kind, rules in _RULES.items()}
 
 
 def _found(kind: Kind) -> pl.Expr:
@@ -150,7 +154,11 @@ def _found(kind: Kind) -> pl.Expr:
             value = pl.lit(": ") + pl.col("unreadable").list.first()
         else:
             shown = pl.col(rule.column)
-            shown = pl.format("[{}]", shown.cast(pl.List(pl.String)).list.join(", ")) if rule.column in _LISTS else shown.cast(pl.String)
+            shown = (
+                pl.format("[{}]", shown.cast(pl.List(pl.String)).list.join(", "))
+                if rule.column in _LISTS
+                else shown.cast(pl.String)
+            )
             value = pl.lit(", found ") + shown.fill_null("nothing")
         text = pl.when(pl.col("code") == rule.code).then(value + ".").otherwise(text)
     return text
@@ -165,8 +173,9 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
 
 def _first_rule_broken(errors: SchemaErrors) -> pl.DataFrame:
     parts = pl.col("check").str.splitn(": ", 2).struct
+    cases: pl.DataFrame = errors.failure_cases
     return (
-        errors.failure_cases.with_row_index("order")
+        cases.with_row_index("order")
         .sort("order")
         .group_by("index", maintain_order=True)
         .first()
@@ -190,5 +199,3 @@ def _with_position(frame: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.col("position").first())
     )
     return frame.with_columns(row=row).join(positions, on="row", how="left", maintain_order="left").drop("row")
-
-

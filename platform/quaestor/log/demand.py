@@ -62,7 +62,8 @@ def demand_panel(records: pl.DataFrame, stores: tuple[str, ...]) -> DemandPanel:
     if len(kept) != len(products) * len(stores) * periods:
         raise UsageError(
             f"Demand has gaps: {len(products)} products × {len(stores)} stores × {periods} periods need "
-            f"{len(products) * len(stores) * periods:,} records, found {len(kept):,}. Record 0 where nothing was asked for."
+            f"{len(products) * len(stores) * periods:,} records, found {len(kept):,}. "
+            "Record 0 where nothing was asked for."
         )
     order = pl.Enum(stores)
     kept = kept.with_columns(pl.col("store").cast(order)).sort("product", "store", "period")

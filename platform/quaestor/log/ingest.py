@@ -94,7 +94,7 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
 
 def _enter(connection: Any, kind: Kind, rows: Checked, summary: IngestSummary) -> IngestSummary:
     entered = _ADD[kind](connection, rows.good, summary.digest)
-    bad = pl.concat([rows.bad.select(events.NO_ROWS.columns).cast(dict(events.NO_ROWS.schema)), entered.refused])
+    bad = pl.concat([rows.bad.select(events.NO_ROWS.columns).cast(events.NO_ROWS.schema), entered.refused])
     refused, examples = dict(summary.refused), dict(summary.examples)
     for code, count, reason in bad.group_by("code", maintain_order=True).agg(pl.len(), pl.first("reason")).iter_rows():
         refused[code] = refused.get(code, 0) + count

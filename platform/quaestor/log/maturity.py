@@ -28,9 +28,7 @@ class MaturityParams:
             raise ValueError(f"default_reward must be between 0 and 1, found {self.default_reward}.")
 
 
-def judge(
-    decisions: pl.DataFrame, outcomes: pl.DataFrame, params: MaturityParams, as_of: datetime
-) -> pl.DataFrame:
+def judge(decisions: pl.DataFrame, outcomes: pl.DataFrame, params: MaturityParams, as_of: datetime) -> pl.DataFrame:
     """Adds to each decision its status, reward and whether that reward is the default (rules R6 and R7).
 
     pending: the window is still open at `as_of`; an early outcome does not count yet, or fast rewards would

@@ -10,9 +10,7 @@ from quaestor.ope.contributions import Contributions, from_terms
 from quaestor.ope.weights import importance_weights
 
 
-def dr(
-    batch: MaturedBatch, target: NDArray[np.float64], predicted: NDArray[np.float64] | None = None
-) -> Contributions:
+def dr(batch: MaturedBatch, target: NDArray[np.float64], predicted: NDArray[np.float64] | None = None) -> Contributions:
     """V = mean of Σ_a π(a|x) q(x,a) + w·(r − q(x,a taken)) (Dudík, Langford and Li 2011, equation 2).
 
     target and predicted (round, action): the policy's probabilities and the predicted rewards q, from an oracle

@@ -72,7 +72,9 @@ def gate(
     if upper < params.margin:
         return Verdict(Stage.REJECT, (f"The candidate is not better by {params.margin:g}: {interval}.",))
     if lower <= params.margin:
-        return Verdict(Stage.NOT_ENOUGH, (f"The interval does not lie above the margin {params.margin:g}: {interval}.",))
+        return Verdict(
+            Stage.NOT_ENOUGH, (f"The interval does not lie above the margin {params.margin:g}: {interval}.",)
+        )
     objections = (*_objections(certificate, params), *alarms)
     if objections:
         return Verdict(Stage.REJECT, objections)

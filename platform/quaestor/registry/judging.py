@@ -16,9 +16,7 @@ from quaestor.study import parse
 EVALUATION, CERTIFICATE, HEALTH = "evaluation", "certificate", "health"
 
 
-def keep(
-    store: Store, iteration_id: str, kind: str, content: dict[str, Any], incumbent_id: str | None = None
-) -> str:
+def keep(store: Store, iteration_id: str, kind: str, content: dict[str, Any], incumbent_id: str | None = None) -> str:
     """Keeps a piece of evidence and returns its id."""
     with store.write() as connection:
         return evidence.add(connection, iteration_id, kind, canonical_json(content), incumbent_id)
@@ -55,5 +53,3 @@ def judge_iteration(
             reason = f"{verdict.stage}: {' '.join(verdict.reasons)}"
             audit.add(connection, Entry(actor, "verdict", system, iteration_id, reason, incumbent_id))
     return verdict, new
-
-

@@ -39,7 +39,8 @@ class IterationReport:
         word = "better than" if lower > 0 else "worse than" if upper < 0 else "not clearly different from"
         return (
             f"{self.system}: iteration {short} is {word} {str(self.incumbent_id)[:12]}: gain {value:.4g} "
-            f"({self.evaluation.difference.confidence:.0%} interval {lower:.4g} to {upper:.4g}) {self.evaluation.unit}; "
+            f"({self.evaluation.difference.confidence:.0%} interval {lower:.4g} to {upper:.4g}) "
+            f"{self.evaluation.unit}; "
             f"{'certified; ' if self.certificate else ''}{self.stage}."
         )
 
@@ -54,9 +55,7 @@ def reports(connection: duckdb.DuckDBPyConnection, system: str | None = None) ->
     return [_report(connection, row, exported) for row in with_stages(connection, system).iter_rows(named=True)]
 
 
-def _report(
-    connection: duckdb.DuckDBPyConnection, row: dict[str, Any], exported: pl.DataFrame
-) -> IterationReport:
+def _report(connection: duckdb.DuckDBPyConnection, row: dict[str, Any], exported: pl.DataFrame) -> IterationReport:
     name, incumbent_id = row["iteration_id"], row["incumbent_id"]
     evaluated = evidence.latest(connection, name, EVALUATION, incumbent_id)
     certified = evidence.latest(connection, name, CERTIFICATE)

@@ -38,9 +38,7 @@ OUTCOMES = Table("outcomes", ("system", "event_id", "revision"), ("observed_at",
 DEMAND = Table("demand", ("system", "product", "store", "period"), ("starts_on", "units"))
 
 
-def append(
-    connection: duckdb.DuckDBPyConnection, table: Table, staged: pl.DataFrame, file_digest: str
-) -> Appended:
+def append(connection: duckdb.DuckDBPyConnection, table: Table, staged: pl.DataFrame, file_digest: str) -> Appended:
     """Appends rows that have the table's columns and a `row_number`.
 
     A row whose key is known with the same content is a duplicate and harmless; with other content it is a

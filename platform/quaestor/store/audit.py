@@ -25,8 +25,17 @@ class Entry:
 def add(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
     """Appends an entry; entries are ordered by number, not by the clock."""
     connection.execute(
-        "insert into audit (entered_at, actor, action, system, iteration_id, previous_id, reason) values (?, ?, ?, ?, ?, ?, ?)",
-        [utc_now(), entry.actor, entry.action, entry.system, entry.iteration_id, entry.previous_id, entry.reason],
+        "insert into audit (entered_at, actor, action, system, iteration_id, previous_id, reason) "
+        "values (?, ?, ?, ?, ?, ?, ?)",
+        [
+            utc_now(),
+            entry.actor,
+            entry.action,
+            entry.system,
+            entry.iteration_id,
+            entry.previous_id,
+            entry.reason,
+        ],
     )
 
 

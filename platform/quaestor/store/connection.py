@@ -14,7 +14,12 @@ from quaestor.errors import StoreBusyError, StoreDamagedError
 from quaestor.store.migration import applied_version, migrate, migrations
 
 # DuckDB lets one process write and then nobody else read, so every wait here is for a short transaction.
-_LOCKED = ("could not set lock", "different configuration", "conflicting lock", "being used by another process")
+_LOCKED = (
+    "could not set lock",
+    "different configuration",
+    "conflicting lock",
+    "being used by another process",
+)
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -82,10 +87,12 @@ class Store:
         except duckdb.Error as error:
             if _is_locked(error):
                 raise StoreBusyError(
-                    f"Another process has held the store {self.path} for {self.patience:g} s. Try again when it is done."
+                    f"Another process has held the store {self.path} for {self.patience:g} s. "
+                    "Try again when it is done."
                 ) from None
             raise StoreDamagedError(
-                f"{self.path} cannot be opened as a store: {_first_line(error)} Restore it from a backup or move it away."
+                f"{self.path} cannot be opened as a store: {_first_line(error)} "
+                "Restore it from a backup or move it away."
             ) from None
 
 

@@ -13,7 +13,13 @@ from quaestor.store import quarantine
 from quaestor.store.append import DECISIONS, DEMAND, OUTCOMES, Appended, append
 
 NO_ROWS = pl.DataFrame(
-    schema={"row_number": pl.Int64, "system": pl.String, "code": pl.String, "reason": pl.String, "content": pl.String}
+    schema={
+        "row_number": pl.Int64,
+        "system": pl.String,
+        "code": pl.String,
+        "reason": pl.String,
+        "content": pl.String,
+    }
 )
 
 
@@ -47,9 +53,7 @@ def add_decisions(connection: duckdb.DuckDBPyConnection, rows: pl.DataFrame, fil
 
 def add_outcomes(connection: duckdb.DuckDBPyConnection, rows: pl.DataFrame, file_digest: str) -> Entered:
     """Appends checked outcomes; those of unknown decisions, or observed before their decision, are refused."""
-    staged = rows.with_columns(
-        pl.col("observed_at").dt.replace_time_zone(None), pl.col("revision").fill_null(0)
-    )
+    staged = rows.with_columns(pl.col("observed_at").dt.replace_time_zone(None), pl.col("revision").fill_null(0))
     connection.register("outcome_frame", staged)
     judged = connection.execute(
         """
@@ -61,7 +65,12 @@ def add_outcomes(connection: duckdb.DuckDBPyConnection, rows: pl.DataFrame, file
     connection.unregister("outcome_frame")
     unknown = judged.filter("unknown")
     early = judged.filter(pl.col("early").fill_null(False))
-    appended = append(connection, OUTCOMES, judged.filter(~pl.col("unknown") & ~pl.col("early").fill_null(True)), file_digest)
+    appended = append(
+        connection,
+        OUTCOMES,
+        judged.filter(~pl.col("unknown") & ~pl.col("early").fill_null(True)),
+        file_digest,
+    )
     refused = [
         _refuse(unknown, quarantine.UNKNOWN_DECISION, "no decision has this event_id; the outcome waits for it"),
         _refuse(early, "early", "the outcome was observed before its decision; check the clocks"),
@@ -105,7 +114,11 @@ def _as_list(columns: list[pl.Expr], dtype: pl.DataType) -> pl.Expr:
 
 
 def _conflicts(appended: Appended, what: str) -> pl.DataFrame:
-    return _refuse(appended.conflicting, "conflict", f"another {what} of the same id says otherwise; neither overwrites the other")
+    return _refuse(
+        appended.conflicting,
+        "conflict",
+        f"another {what} of the same id says otherwise; neither overwrites the other",
+    )
 
 
 def _refuse(rows: pl.DataFrame, code: str, reason: str) -> pl.DataFrame:

@@ -21,5 +21,6 @@ def record(
 ) -> None:
     """Notes that a file has been ingested."""
     connection.execute(
-        "insert into ingested_files values (?, ?, ?, ?, ?)", [digest, name, file_format, json.dumps(summary), utc_now()]
+        "insert into ingested_files values (?, ?, ?, ?, ?)",
+        [digest, name, file_format, json.dumps(summary), utc_now()],
     )

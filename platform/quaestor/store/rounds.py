@@ -31,7 +31,10 @@ def decisions(
         features = [f"numeric_features[{i}] as {_quoted('numeric_' + name)}" for i, name in enumerate(numeric, 1)]
         features += [f"category_features[{i}] as {_quoted('category_' + name)}" for i, name in enumerate(category, 1)]
         columns = ", ".join(
-            ("system, event_id, decided_at, iteration_id, eligible, propensities, action, propensity, fallback", *features)
+            (
+                "system, event_id, decided_at, iteration_id, eligible, propensities, action, propensity, fallback",
+                *features,
+            )
         )
         frames.append(
             connection.execute(
@@ -70,7 +73,9 @@ def one_decision(connection: duckdb.DuckDBPyConnection, event_id: str, system: s
     if not found:
         raise UsageError(f"No decision {event_id!r} in the store.")
     if len(found) > 1:
-        raise UsageError(f"Several systems have a decision {event_id!r}: {', '.join(s for (s,) in found)}; add --system.")
+        raise UsageError(
+            f"Several systems have a decision {event_id!r}: {', '.join(s for (s,) in found)}; add --system."
+        )
     (owner,) = found[0]
     return decisions(connection, owner, event_id=event_id)
 
@@ -78,7 +83,8 @@ def one_decision(connection: duckdb.DuckDBPyConnection, event_id: str, system: s
 def newest_reward(connection: duckdb.DuckDBPyConnection, system: str, event_id: str) -> float | None:
     """The reward of the highest revision of an event's outcome, if there is one."""
     row = connection.execute(
-        "select reward from outcomes where system = ? and event_id = ? order by revision desc limit 1", [system, event_id]
+        "select reward from outcomes where system = ? and event_id = ? order by revision desc limit 1",
+        [system, event_id],
     ).fetchone()
     return float(row[0]) if row else None
 

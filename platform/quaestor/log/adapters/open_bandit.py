@@ -31,7 +31,9 @@ def read_open_bandit(raw: pl.DataFrame, path: Path, system: str | None) -> dict[
         raise UsageError(f"{path.name}: an Open Bandit file needs the columns {', '.join(missing)}.")
     affinities = sorted((c for c in raw.columns if c.startswith("user-item_affinity_")), key=_number)
     items = [str(_number(column)) for column in affinities] or _items_seen(raw)
-    decided_at = pl.col("timestamp").str.replace(" ", "T").str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    decided_at = (
+        pl.col("timestamp").str.replace(" ", "T").str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    )
     event_id = pl.format("{}:{}", pl.lit(name["policy"]), pl.int_range(pl.len()))
     common = {"system": pl.lit(system or f"open-bandit-{name['campaign']}"), "event_id": event_id}
     decisions = raw.select(

@@ -42,9 +42,9 @@ def write_favorita(folder: Path, seed: int, products: int = 288, stores: int = 2
             "units": units.ravel().astype(np.int32),
         }
     ).write_parquet(path)
-    pl.DataFrame(
-        {"date": starts_on, "days_from_christmas": days_from_christmas(starts_on).astype(np.int64)}
-    ).write_csv(folder / CALENDAR)
+    pl.DataFrame({"date": starts_on, "days_from_christmas": days_from_christmas(starts_on).astype(np.int64)}).write_csv(
+        folder / CALENDAR
+    )
     return path
 
 

@@ -31,9 +31,7 @@ def write_open_bandit(folder: Path, seed: int, rounds: int = 10_000) -> tuple[Pa
     return paths[0], paths[1]
 
 
-def _log(
-    policy: str, appeal: NDArray[np.float64], lean: NDArray[np.float64], seed: int, rounds: int
-) -> pl.DataFrame:
+def _log(policy: str, appeal: NDArray[np.float64], lean: NDArray[np.float64], seed: int, rounds: int) -> pl.DataFrame:
     draw = generator(seed, "open bandit look-alike", policy)
     seconds = np.sort(draw.uniform(0, 7 * 86_400, rounds))
     day = seconds // 86_400
