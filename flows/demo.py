@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from prefect import flow
 
-from flows import payments_steps
+from flows import payments_training
 from flows.conclude import iteration
 from flows.ingest import run_ingest
 from flows.outcome import Retrained, report_of
@@ -90,7 +90,7 @@ def play_world() -> list[tuple[Retrained, float | None]]:
     settings = Settings()
     study_path = STUDIES / "payments" / "world.toml"
     study = read_payments_study(study_path)
-    live = payments_steps.ensure_rule(settings, study, ACTIONS).iteration_id
+    live = payments_training.ensure_rule(settings, study, ACTIONS).iteration_id
     played: list[tuple[Retrained, float | None]] = []
     first = 0
     for number, rounds in enumerate(ROUNDS, 1):
@@ -118,7 +118,7 @@ def log_world(iteration_id: str, first: int, rounds: int, number: int) -> tuple[
         folder.mkdir(parents=True, exist_ok=True)
         world = PaymentsWorld(WorldParams(seed=SEED))
         payments = world.payments(rounds, first, "payment")
-        policy = payments_steps.payments_policy(iteration(iteration_id))
+        policy = payments_training.payments_policy(iteration(iteration_id))
         choice = deploy(policy, payments)
         system = policy.spec.system
         decision_log(payments, choice.probabilities, choice.action, system, iteration_id).write_parquet(paths[0])
@@ -133,7 +133,7 @@ def measure_truth(iteration_id: str) -> float:
     """A policy's true share of the gap between uniform (0) and optimal (1), on fresh payments, as deployed."""
     world = PaymentsWorld(WorldParams(seed=SEED))
     payments = world.payments(FRESH, sum(ROUNDS), "fresh")
-    policy = payments_steps.payments_policy(iteration(iteration_id))
+    policy = payments_training.payments_policy(iteration(iteration_id))
     share = world.share_of_gap(payments, deploy(policy, payments).probabilities)
     keep(Settings().store, iteration_id, "truth", {"share_of_gap": share})
     return share

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows import inventory_steps as steps
+from flows import inventory_evidence, inventory_training
 from flows.conclude import conclude, iteration
+from flows.inventory_problem import load_problem
 from flows.outcome import Retrained
 from flows.studies import InventoryStudy, read_inventory_study
 from flows.tasks import say, step
@@ -21,9 +22,9 @@ REFERENCE = "newsvendor, learned quantile"
 def train_yardsticks(study: InventoryStudy) -> tuple[str, dict[str, str]]:
     """Trains the classical policies; returns the incumbent's id and theirs by name."""
     settings = Settings()
-    recorded = steps.load_problem(settings, study)
-    yardsticks = steps.train_yardsticks(settings, study, recorded, say)
-    incumbent = steps.ensure_incumbent(settings, study, recorded, yardsticks)
+    recorded = load_problem(settings, study)
+    yardsticks = inventory_training.train_yardsticks(settings, study, recorded, say)
+    incumbent = inventory_evidence.ensure_incumbent(settings, study, recorded, yardsticks)
     return incumbent.iteration_id, {name: found.iteration_id for name, found in yardsticks.items()}
 
 
@@ -31,8 +32,8 @@ def train_yardsticks(study: InventoryStudy) -> tuple[str, dict[str, str]]:
 def train_candidate(study: InventoryStudy, incumbent_id: str) -> tuple[str, bool]:
     """Trains the study's policy by HDPO; returns its id and whether it is new."""
     settings = Settings()
-    recorded = steps.load_problem(settings, study)
-    candidate, new = steps.train_policy(
+    recorded = load_problem(settings, study)
+    candidate, new = inventory_training.train_policy(
         settings,
         study,
         recorded,
@@ -50,9 +51,9 @@ def train_candidate(study: InventoryStudy, incumbent_id: str) -> tuple[str, bool
 def evaluate(study: InventoryStudy, candidate_id: str, incumbent_id: str, yardsticks: dict[str, str]) -> bool:
     """Evaluates candidate against incumbent on held-out weeks."""
     settings = Settings()
-    recorded = steps.load_problem(settings, study)
+    recorded = load_problem(settings, study)
     named = {name: iteration(iteration_id) for name, iteration_id in yardsticks.items()}
-    return steps.evaluate_candidate(
+    return inventory_evidence.evaluate_candidate(
         settings, study, recorded, iteration(candidate_id), iteration(incumbent_id), named, say
     )
 
@@ -61,8 +62,10 @@ def evaluate(study: InventoryStudy, candidate_id: str, incumbent_id: str, yardst
 def certify(study: InventoryStudy, candidate_id: str, reference_id: str) -> bool:
     """Certifies the candidate by policy smoothing."""
     settings = Settings()
-    recorded = steps.load_problem(settings, study)
-    return steps.certify_candidate(settings, study, recorded, iteration(candidate_id), iteration(reference_id), say)
+    recorded = load_problem(settings, study)
+    return inventory_evidence.certify_candidate(
+        settings, study, recorded, iteration(candidate_id), iteration(reference_id), say
+    )
 
 
 @flow(name="retrain-inventory", log_prints=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows import payments_steps as steps
+from flows import payments_evidence, payments_training
 from flows.conclude import conclude, iteration
 from flows.outcome import Retrained
 from flows.studies import PaymentsStudy, read_payments_study
@@ -20,12 +20,12 @@ from quaestor.settings import Settings
 def refit(study: PaymentsStudy, as_of: datetime, incumbent_id: str | None) -> tuple[str, str, bool]:
     """Trains the candidate; returns the incumbent's id, the candidate's, and whether it is new."""
     settings = Settings()
-    loaded = steps.load_rounds(settings, study, as_of)
+    loaded = payments_training.load_rounds(settings, study, as_of)
     if incumbent_id is None:
-        incumbent = steps.ensure_incumbent(settings, study, loaded.batch.logged.actions)
+        incumbent = payments_training.ensure_incumbent(settings, study, loaded.batch.logged.actions)
     else:
         incumbent = iteration(incumbent_id)
-    candidate, new = steps.train(settings, study, loaded, incumbent, say)
+    candidate, new = payments_training.train(settings, study, loaded, incumbent, say)
     return incumbent.iteration_id, candidate.iteration_id, new
 
 
@@ -33,16 +33,18 @@ def refit(study: PaymentsStudy, as_of: datetime, incumbent_id: str | None) -> tu
 def evaluate(study: PaymentsStudy, as_of: datetime, candidate_id: str, incumbent_id: str) -> bool:
     """Evaluates candidate against incumbent on held-out rounds."""
     settings = Settings()
-    loaded = steps.load_rounds(settings, study, as_of)
-    return steps.evaluate_candidate(settings, study, loaded, iteration(candidate_id), iteration(incumbent_id), say)
+    loaded = payments_training.load_rounds(settings, study, as_of)
+    return payments_evidence.evaluate_candidate(
+        settings, study, loaded, iteration(candidate_id), iteration(incumbent_id), say
+    )
 
 
 @step("certify the candidate")
 def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
     """Certifies the candidate by policy smoothing."""
     settings = Settings()
-    return steps.certify_candidate(
-        settings, study, steps.load_rounds(settings, study, as_of), iteration(candidate_id), say
+    return payments_evidence.certify_candidate(
+        settings, study, payments_training.load_rounds(settings, study, as_of), iteration(candidate_id), say
     )
 
 

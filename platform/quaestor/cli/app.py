@@ -36,9 +36,14 @@ _EXTRAS = {
 
 
 def main() -> None:
+    """Runs the command line."""
+    run(app)
+
+
+def run(commands: typer.Typer) -> None:
     """Runs a command; what is refused ends with one sentence and its exit code, never with a trace."""
     try:
-        app()
+        commands()
     except QuaestorError as error:
         _say(str(error))
         sys.exit(error.exit_code)

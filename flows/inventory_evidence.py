@@ -1,186 +1,45 @@
-"""The steps of an inventory retraining, each complete in itself and harmless to repeat."""
+"""Gathers the evidence about an order policy: evaluation, pictures and certificate."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
-from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
-from models.inventory.graph_export import GraphRunner, inventory_graph
-from models.inventory.hdpo import Checkpoint, HDPOParams, train
-from models.inventory.network import read_network
+from models.inventory.graph_export import GraphRunner
 from models.inventory.pictures import play_record
-from models.inventory.policies.base_stock import BaseStockParams
-from models.inventory.policies.build import PolicyParams, build_policy
-from models.inventory.policies.newsvendor import NewsvendorParams
-from models.inventory.problem import Problem, problem_from_demand
 from models.inventory.rollout import Play, rollout
 from models.inventory.scenarios import Scenarios
 from models.smoothing.inventory import biases, episode_costs
-from quaestor.atomic import write_file
 from quaestor.certification.certificate import Subject
-from quaestor.errors import UsageError
-from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.policy import GRAPH, SPEC
-from quaestor.export.spec import InventorySpec, read_spec, spec_json
-from quaestor.log.demand import DemandPanel, days_from_christmas, demand_panel
+from quaestor.export.spec import InventorySpec, read_spec
 from quaestor.ope.interval import paired_interval
 from quaestor.randomness import stream_seed
 from quaestor.registry import iteration as registry
-from quaestor.registry.canonical import canonical_json, digest_of
 from quaestor.registry.certificates import current_certificate, issue_certificate
 from quaestor.registry.code import code_digest
 from quaestor.registry.evaluation import Evaluation
-from quaestor.registry.iteration import Inputs, PolicyIteration
+from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, has, keep
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
-from quaestor.store import audit, demand, networks
+from quaestor.store import audit
 
-CODE = ("models.inventory", "quaestor.log.demand", "quaestor.export.spec", "quaestor.randomness")
-"""What determines an iteration: changing anything else, such as a screen, retrains nothing."""
 CERTIFYING_CODE = ("models.smoothing", "models.inventory", "quaestor.certification", "quaestor.randomness")
+
+
 PICTURED = 3
+"""Products whose stock and flow are kept for the console."""
+
+
 SCREENED = 4
-
-Say = Callable[[str], None]
-
-YARDSTICKS: dict[str, PolicyParams] = {
-    "newsvendor": NewsvendorParams(),
-    "newsvendor, learned quantile": NewsvendorParams(quantile="learned"),
-    "base stock": BaseStockParams(),
-}
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """The problem that recorded demand poses, and what it was made of."""
-
-    problem: Problem
-    panel: DemandPanel
-    data: dict[str, Any]
-
-
-def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
-    """Reads the network and the recorded demand, and cuts them by the study's windows."""
-    network = read_network(study.network)
-    stores = tuple(store.name for store in network.stores)
-    content = canonical_json(asdict(network))
-    with settings.store.read() as connection:
-        records = demand.records(connection, study.demand or study.system)
-    panel = demand_panel(records, stores)
-    if study.products is not None:
-        count = min(study.products, len(panel.products))
-        panel = panel.take(np.linspace(0, len(panel.products) - 1, count).round().astype(np.int64))
-    windows = study.windows
-    if panel.periods < windows.test[1]:
-        raise UsageError(
-            f"The test window ends at period {windows.test[1]}, but only {panel.periods} periods are recorded."
-        )
-    calendar = days_from_christmas(panel.starts_on)[:, None] / 100 if panel.starts_on else np.zeros((panel.periods, 0))
-    wanted = getattr(study.policy, "calendar", calendar.shape[1])
-    if wanted != calendar.shape[1]:
-        raise UsageError(f"policy.calendar is {wanted}, but the records give {calendar.shape[1]} calendar features.")
-    problem = problem_from_demand(
-        network,
-        panel.units,
-        calendar,
-        (windows.train, windows.dev, windows.test),
-        windows.history,
-        study.hdpo.seed,
-    )
-    network_id = digest_of(json.loads(content))
-    with settings.store.write() as connection:
-        networks.add(connection, network_id, network.name, content)
-    data = {
-        "digest": digest_of([panel.digest(), network_id, asdict(windows)]),
-        "demand": panel.digest(),
-        "network_id": network_id,
-        "products": len(panel.products),
-        "stores": len(stores),
-        "periods": panel.periods,
-        "windows": asdict(windows),
-        "returns_clipped": panel.returns_clipped,
-    }
-    return Recorded(problem, panel, data)
-
-
-def train_policy(
-    settings: Settings,
-    study: InventoryStudy,
-    recorded: Recorded,
-    params: PolicyParams,
-    hdpo: HDPOParams,
-    noise_scale: float,
-    role: str,
-    parent_id: str | None,
-    say: Say,
-) -> tuple[PolicyIteration, bool]:
-    """Trains and registers a policy, or finds it: equal inputs are never trained twice, and an interrupted
-    training goes on where it stopped."""
-    configuration = {"policy": asdict(params), "hdpo": asdict(hdpo), "noise_scale": noise_scale, "role": role}
-    inputs = Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(CODE))
-    known = registry.find(settings.store, settings.data, inputs)
-    if known is not None:
-        return known, False
-    problem = recorded.problem
-    policy = build_policy(params, problem.layout, problem.typical_demand, stream_seed(hdpo.seed, "weights"))
-    final: Checkpoint | None = None
-    if any(parameter.requires_grad for parameter in policy.parameters()):
-        path = settings.checkpoints / f"{inputs.digest()}.pt"
-        resume = read_checkpoint(path.read_bytes()) if path.exists() else None
-        if resume:
-            say(f"{study.system}: {params.kind} goes on after epoch {len(resume.curve)}")
-
-        def on_epoch(checkpoint: Checkpoint) -> None:
-            write_file(path, checkpoint_bytes(checkpoint))
-            epoch = checkpoint.curve[-1]
-            if epoch.number % max(1, hdpo.epochs // 8) == 0 or epoch.number == hdpo.epochs:
-                say(
-                    f"{study.system}: {params.kind} epoch {epoch.number}/{hdpo.epochs}, "
-                    f"dev cost {epoch.dev_cost:.2f} per store and period"
-                )
-
-        warmup = study.windows.warmup
-        final = train(policy, problem.layout, problem.train, problem.dev, hdpo, warmup, resume, on_epoch)
-        path.unlink(missing_ok=True)
-    window, calendar = policy.window, problem.train.calendar.shape[1]
-    spec = _spec(study, recorded, window, calendar, noise_scale, inputs.digest()[:16])
-    files = {
-        GRAPH: inventory_graph(policy, problem.layout, window, calendar),
-        SPEC: spec_json(spec),
-        GOLDEN_ROWS: canonical_json(_golden_rows(recorded, window)).encode(),
-    }
-    iteration = registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
-    if final is not None:
-        curve = [asdict(epoch) for epoch in final.curve]
-        keep(
-            settings.store,
-            iteration.iteration_id,
-            "learning_curve",
-            {"epochs": curve, "best": final.best_epoch},
-        )
-    return iteration, True
-
-
-def train_yardsticks(
-    settings: Settings, study: InventoryStudy, recorded: Recorded, say: Say
-) -> dict[str, PolicyIteration]:
-    """Every classical policy, fitted by the same gradients on the same weeks."""
-    trained = {}
-    for name, params in YARDSTICKS.items():
-        trained[name], _ = train_policy(
-            settings, study, recorded, params, study.yardsticks, 0.0, "yardstick", None, lambda _: None
-        )
-        say(f"{study.system}: yardstick {name} ready")
-    return trained
+"""Episodes to find the worst of several attacks, before it is measured on fresh ones."""
 
 
 def ensure_incumbent(
@@ -208,7 +67,7 @@ def evaluate_candidate(
     candidate: PolicyIteration,
     incumbent: PolicyIteration,
     yardsticks: dict[str, PolicyIteration],
-    say: Say,
+    say: Callable[[str], None],
 ) -> bool:
     """Keeps the paired evaluation on the test weeks and what the rollouts looked like; False where it is there."""
     if has(settings.store, candidate.iteration_id, EVALUATION, incumbent.iteration_id):
@@ -252,7 +111,7 @@ def certify_candidate(
     recorded: Recorded,
     candidate: PolicyIteration,
     reference: PolicyIteration,
-    say: Say,
+    say: Callable[[str], None],
 ) -> bool:
     """Keeps the candidate's certificate; False where there is one for these inputs already.
 
@@ -359,46 +218,6 @@ def inventory_spec(iteration: PolicyIteration) -> InventorySpec:
     if not isinstance(spec, InventorySpec):
         raise TypeError(f"{iteration.iteration_id[:12]} is not an inventory policy")
     return spec
-
-
-def _spec(
-    study: InventoryStudy, recorded: Recorded, window: int, calendar: int, noise_scale: float, salt: str
-) -> InventorySpec:
-    network = recorded.problem.network
-    return InventorySpec(
-        kind="inventory",
-        system=study.system,
-        places=tuple(place.name for place in network.places),
-        stores=tuple(store.name for store in network.stores),
-        edges=tuple((edge.source, edge.target) for edge in network.edges),
-        lead=network.longest_lead_time,
-        window=window,
-        calendar=("days_from_christmas_in_hundreds",)[:calendar],
-        noise_scale=noise_scale,
-        salt=salt,
-    )
-
-
-def _golden_rows(recorded: Recorded, window: int) -> list[dict[str, Any]]:
-    """The first observations of the first products in the test weeks."""
-    test, rows = recorded.problem.test, min(8, recorded.problem.test.batch)
-    now = test.history
-    return [
-        {
-            "product": recorded.panel.products[row],
-            "period": now,
-            "on_hand": _plain(test.on_hand[row]),
-            "in_transit": _plain(test.in_transit[row]),
-            "past_demand": _plain(test.demand[row, :, now - window : now]),
-            "calendar": _plain(test.calendar[now]),
-            "scale": _plain(recorded.problem.scale[row]),
-        }
-        for row in range(rows)
-    ]
-
-
-def _plain(tensor: torch.Tensor) -> Any:
-    return tensor.double().tolist()
 
 
 def _pictures(recorded: Recorded, iteration: PolicyIteration) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""Trains and registers order policies: the candidate, and the classical policies it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from flows.inventory_problem import Recorded
+from flows.studies import InventoryStudy
+from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
+from models.inventory.graph_export import inventory_graph
+from models.inventory.hdpo import Checkpoint, HDPOParams, train
+from models.inventory.policies.base_stock import BaseStockParams
+from models.inventory.policies.build import PolicyParams, build_policy
+from models.inventory.policies.newsvendor import NewsvendorParams
+from quaestor.atomic import write_file
+from quaestor.export.from_iteration import GOLDEN_ROWS
+from quaestor.export.policy import GRAPH, SPEC
+from quaestor.export.spec import InventorySpec, spec_json
+from quaestor.randomness import stream_seed
+from quaestor.registry import iteration as registry
+from quaestor.registry.canonical import canonical_json
+from quaestor.registry.code import code_digest
+from quaestor.registry.iteration import Inputs, PolicyIteration
+from quaestor.registry.judging import keep
+from quaestor.settings import Settings
+
+CODE = ("models.inventory", "quaestor.log.demand", "quaestor.export.spec", "quaestor.randomness")
+"""What determines an iteration: changing anything else, such as a screen, retrains nothing."""
+
+
+YARDSTICKS: dict[str, PolicyParams] = {
+    "newsvendor": NewsvendorParams(),
+    "newsvendor, learned quantile": NewsvendorParams(quantile="learned"),
+    "base stock": BaseStockParams(),
+}
+
+
+def train_policy(
+    settings: Settings,
+    study: InventoryStudy,
+    recorded: Recorded,
+    params: PolicyParams,
+    hdpo: HDPOParams,
+    noise_scale: float,
+    role: str,
+    parent_id: str | None,
+    say: Callable[[str], None],
+) -> tuple[PolicyIteration, bool]:
+    """Trains and registers a policy, or finds it: equal inputs are never trained twice, and an interrupted
+    training goes on where it stopped."""
+    configuration = {"policy": asdict(params), "hdpo": asdict(hdpo), "noise_scale": noise_scale, "role": role}
+    inputs = Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(CODE))
+    known = registry.find(settings.store, settings.data, inputs)
+    if known is not None:
+        return known, False
+    problem = recorded.problem
+    policy = build_policy(params, problem.layout, problem.typical_demand, stream_seed(hdpo.seed, "weights"))
+    final: Checkpoint | None = None
+    if any(parameter.requires_grad for parameter in policy.parameters()):
+        path = settings.checkpoints / f"{inputs.digest()}.pt"
+        resume = read_checkpoint(path.read_bytes()) if path.exists() else None
+        if resume:
+            say(f"{study.system}: {params.kind} goes on after epoch {len(resume.curve)}")
+
+        def on_epoch(checkpoint: Checkpoint) -> None:
+            write_file(path, checkpoint_bytes(checkpoint))
+            epoch = checkpoint.curve[-1]
+            if epoch.number % max(1, hdpo.epochs // 8) == 0 or epoch.number == hdpo.epochs:
+                say(
+                    f"{study.system}: {params.kind} epoch {epoch.number}/{hdpo.epochs}, "
+                    f"dev cost {epoch.dev_cost:.2f} per store and period"
+                )
+
+        warmup = study.windows.warmup
+        final = train(policy, problem.layout, problem.train, problem.dev, hdpo, warmup, resume, on_epoch)
+        path.unlink(missing_ok=True)
+    window, calendar = policy.window, problem.train.calendar.shape[1]
+    spec = _spec(study, recorded, window, calendar, noise_scale, inputs.digest()[:16])
+    files = {
+        GRAPH: inventory_graph(policy, problem.layout, window, calendar),
+        SPEC: spec_json(spec),
+        GOLDEN_ROWS: canonical_json(_golden_rows(recorded, window)).encode(),
+    }
+    iteration = registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
+    if final is not None:
+        curve = [asdict(epoch) for epoch in final.curve]
+        keep(
+            settings.store,
+            iteration.iteration_id,
+            "learning_curve",
+            {"epochs": curve, "best": final.best_epoch},
+        )
+    return iteration, True
+
+
+def train_yardsticks(
+    settings: Settings, study: InventoryStudy, recorded: Recorded, say: Callable[[str], None]
+) -> dict[str, PolicyIteration]:
+    """Every classical policy, fitted by the same gradients on the same weeks."""
+    trained = {}
+    for name, params in YARDSTICKS.items():
+        trained[name], _ = train_policy(
+            settings, study, recorded, params, study.yardsticks, 0.0, "yardstick", None, lambda _: None
+        )
+        say(f"{study.system}: yardstick {name} ready")
+    return trained
+
+
+def _spec(
+    study: InventoryStudy, recorded: Recorded, window: int, calendar: int, noise_scale: float, salt: str
+) -> InventorySpec:
+    network = recorded.problem.network
+    return InventorySpec(
+        kind="inventory",
+        system=study.system,
+        places=tuple(place.name for place in network.places),
+        stores=tuple(store.name for store in network.stores),
+        edges=tuple((edge.source, edge.target) for edge in network.edges),
+        lead=network.longest_lead_time,
+        window=window,
+        calendar=("days_from_christmas_in_hundreds",)[:calendar],
+        noise_scale=noise_scale,
+        salt=salt,
+    )
+
+
+def _golden_rows(recorded: Recorded, window: int) -> list[dict[str, Any]]:
+    """The first observations of the first products in the test weeks."""
+    test, rows = recorded.problem.test, min(8, recorded.problem.test.batch)
+    now = test.history
+    return [
+        {
+            "product": recorded.panel.products[row],
+            "period": now,
+            "on_hand": _plain(test.on_hand[row]),
+            "in_transit": _plain(test.in_transit[row]),
+            "past_demand": _plain(test.demand[row, :, now - window : now]),
+            "calendar": _plain(test.calendar[now]),
+            "scale": _plain(recorded.problem.scale[row]),
+        }
+        for row in range(rows)
+    ]
+
+
+def _plain(tensor: torch.Tensor) -> Any:
+    return tensor.double().tolist()

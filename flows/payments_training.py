@@ -1,0 +1,127 @@
+"""Reads matured rounds, and trains and registers payments policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from flows.studies import PaymentsStudy
+from models.payments.refit import Refit, refit, rule_of_thumb
+from quaestor.export.from_iteration import GOLDEN_ROWS
+from quaestor.export.payments_policy import PaymentsPolicy
+from quaestor.export.policy import GRAPH, SPEC, load_policy
+from quaestor.export.spec import spec_json
+from quaestor.log.batch import MaturedBatch
+from quaestor.log.manifest import TrainingManifest, training_manifest
+from quaestor.log.maturity import judge, matured_batch
+from quaestor.registry import iteration as registry
+from quaestor.registry.code import code_digest
+from quaestor.registry.iteration import Inputs, PolicyIteration
+from quaestor.registry.promotion import promote
+from quaestor.settings import Settings
+from quaestor.store import audit, rounds
+
+CODE = ("models.payments", "quaestor.log", "quaestor.export", "quaestor.randomness")
+"""What determines an iteration: changing anything else, such as a screen, retrains nothing."""
+
+
+GOLDEN_ROUNDS = 64
+
+
+GOLDEN_TIME = "2026-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What a retraining learns from."""
+
+    batch: MaturedBatch
+    manifest: TrainingManifest
+
+
+def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Rounds:
+    """Matured rounds of the system within its memory, as of a moment."""
+    with settings.store.read() as connection:
+        decisions = rounds.decisions(connection, study.system)
+        outcomes = rounds.outcomes(connection, study.system)
+    judged = judge(decisions, outcomes, study.maturity, as_of)
+    if study.memory_days is not None and len(judged):
+        closed = judged.filter(pl.col("status") != "pending")["decided_at"].max()
+        if isinstance(closed, datetime):
+            judged = judged.filter(pl.col("decided_at") >= closed - timedelta(days=study.memory_days))
+    batch = matured_batch(judged)
+    return Rounds(batch, training_manifest(batch, judged, study.maturity, as_of))
+
+
+def ensure_incumbent(settings: Settings, study: PaymentsStudy, actions: tuple[str, ...]) -> PolicyIteration:
+    """The live iteration; where there is none, the team's rule over these actions becomes it."""
+    with settings.store.read() as connection:
+        live = audit.live(connection, study.system)
+    return registry.get(settings.store, settings.data, live) if live else ensure_rule(settings, study, actions)
+
+
+def ensure_rule(settings: Settings, study: PaymentsStudy, actions: tuple[str, ...]) -> PolicyIteration:
+    """The team's rule over these actions as an iteration, made live where nothing is."""
+    rule = study.incumbent
+    configuration = {**asdict(rule), "actions": actions}
+    nothing = {"digest": "none: a rule learns nothing"}
+    inputs = Inputs(study.system, "rule_of_thumb", configuration, nothing, 0, code_digest(CODE))
+    salt = inputs.digest()[:16]
+    made = rule_of_thumb(study.system, actions, study.refit.default_action, rule.order, rule.epsilon, salt)
+    golden = pl.DataFrame({"event_id": [f"golden-{number}" for number in range(GOLDEN_ROUNDS)]})
+    iteration = _register(settings, inputs, made, golden, None)
+    with settings.store.read() as connection:
+        live = audit.live(connection, study.system)
+    if live is None:
+        promote(
+            settings.store,
+            iteration.iteration_id,
+            settings.actor,
+            "the rule in use before Quaestor",
+            override=True,
+        )
+    return iteration
+
+
+def train(
+    settings: Settings, study: PaymentsStudy, loaded: Rounds, incumbent: PolicyIteration, say: Callable[[str], None]
+) -> tuple[PolicyIteration, bool]:
+    """The candidate for these rounds, and whether it had to be trained: equal inputs are never trained twice."""
+    configuration = {"refit": asdict(study.refit), "noise_scale": study.certificate.noise_scale}
+    policy = f"{study.refit.oracle.kind} oracle, {study.refit.exploration.kind}"
+    inputs = Inputs(study.system, policy, configuration, loaded.manifest.as_json(), study.refit.seed, code_digest(CODE))
+    known = registry.find(settings.store, settings.data, inputs)
+    if known is not None:
+        return known, False
+    say(f"{study.system}: fitting {policy} on {len(loaded.batch):,} matured rounds")
+    made = refit(loaded.batch, study.refit, study.certificate.noise_scale, salt=inputs.digest()[:16])
+    return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
+
+
+def payments_policy(iteration: PolicyIteration) -> PaymentsPolicy:
+    """An iteration's policy, ready to run."""
+    policy = load_policy(iteration.read(GRAPH), iteration.read(SPEC), iteration.iteration_id[:12])
+    if not isinstance(policy, PaymentsPolicy):
+        raise TypeError(f"{iteration.iteration_id[:12]} is not a payments policy")
+    return policy
+
+
+def _register(
+    settings: Settings, inputs: Inputs, made: Refit, golden: pl.DataFrame, parent_id: str | None
+) -> PolicyIteration:
+    timed = golden.with_columns(decided_at=pl.lit(GOLDEN_TIME))
+    files = {GRAPH: made.graph, SPEC: spec_json(made.spec), GOLDEN_ROWS: timed.write_json().encode()}
+    return registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
+
+
+def _golden_rows(batch: MaturedBatch) -> pl.DataFrame:
+    rows = batch.logged.rows(np.arange(min(GOLDEN_ROUNDS, len(batch))))
+    names = np.array(rows.actions, dtype=object)
+    sets = [names[row].tolist() for row in rows.eligible]
+    return rows.context.with_columns(
+        rows.event_ids.alias("event_id"), pl.Series("eligible", sets, dtype=pl.List(pl.String))
+    )
