@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
 from models.inventory.graph_export import GraphRunner
-from models.inventory.pictures import play_record
-from models.inventory.rollout import Play, rollout
+from models.inventory.pictures import picture, spread_rows
 from models.inventory.scenarios import Scenarios
 from models.smoothing.inventory import biases, episode_costs
 from quaestor.certification.certificate import Subject
@@ -209,7 +207,7 @@ def scenario_costs(
 
 def graph_runner(iteration: PolicyIteration) -> GraphRunner:
     """An iteration's exported graph as an order policy for rollouts."""
-    return GraphRunner(iteration.read(GRAPH), inventory_spec(iteration).window, torch.get_num_threads())
+    return GraphRunner(iteration.read(GRAPH), inventory_spec(iteration).window)
 
 
 def inventory_spec(iteration: PolicyIteration) -> InventorySpec:
@@ -221,9 +219,7 @@ def inventory_spec(iteration: PolicyIteration) -> InventorySpec:
 
 
 def _pictures(recorded: Recorded, iteration: PolicyIteration) -> dict[str, Any]:
-    plays: list[Play] = []
-    rows = torch.linspace(0, recorded.problem.test.batch - 1, PICTURED).round().long()
-    with torch.no_grad():
-        rollout(recorded.problem.layout, graph_runner(iteration), recorded.problem.test.rows(rows), plays=plays)
-    names = [recorded.panel.products[int(row)] for row in rows]
-    return {name: play_record(recorded.problem.layout, plays, number) for number, name in enumerate(names)}
+    test = recorded.problem.test
+    rows = spread_rows(test, PICTURED)
+    pictures = picture(recorded.problem.layout, graph_runner(iteration), test, rows)
+    return {recorded.panel.products[row]: made for row, made in zip(rows, pictures, strict=True)}

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
 from models.inventory.graph_export import inventory_graph
 from models.inventory.hdpo import Checkpoint, HDPOParams, train
+from models.inventory.pictures import opening_observations
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import PolicyParams, build_policy
 from models.inventory.policies.newsvendor import NewsvendorParams
@@ -32,6 +31,7 @@ CODE = ("models.inventory", "quaestor.log.demand", "quaestor.export.spec", "quae
 """What determines an iteration: changing anything else, such as a screen, retrains nothing."""
 
 
+GOLDEN_ROUNDS = 8
 YARDSTICKS: dict[str, PolicyParams] = {
     "newsvendor": NewsvendorParams(),
     "newsvendor, learned quantile": NewsvendorParams(quantile="learned"),
@@ -83,7 +83,7 @@ def train_policy(
     files = {
         GRAPH: inventory_graph(policy, problem.layout, window, calendar),
         SPEC: spec_json(spec),
-        GOLDEN_ROWS: canonical_json(_golden_rows(recorded, window)).encode(),
+        GOLDEN_ROWS: canonical_json(_golden_rows(study, recorded, window)).encode(),
     }
     iteration = registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
     if final is not None:
@@ -128,23 +128,12 @@ def _spec(
     )
 
 
-def _golden_rows(recorded: Recorded, window: int) -> list[dict[str, Any]]:
+def _golden_rows(study: InventoryStudy, recorded: Recorded, window: int) -> list[dict[str, Any]]:
     """The first observations of the first products in the test weeks."""
-    test, rows = recorded.problem.test, min(8, recorded.problem.test.batch)
-    now = test.history
+    problem = recorded.problem
+    observed = opening_observations(problem.test, window, min(GOLDEN_ROUNDS, problem.test.batch))
+    period = study.windows.test[0] + study.windows.history
     return [
-        {
-            "product": recorded.panel.products[row],
-            "period": now,
-            "on_hand": _plain(test.on_hand[row]),
-            "in_transit": _plain(test.in_transit[row]),
-            "past_demand": _plain(test.demand[row, :, now - window : now]),
-            "calendar": _plain(test.calendar[now]),
-            "scale": _plain(recorded.problem.scale[row]),
-        }
-        for row in range(rows)
+        {"product": product, "period": period, "scale": scale, **row}
+        for product, scale, row in zip(recorded.panel.products, problem.scale.tolist(), observed, strict=False)
     ]
-
-
-def _plain(tensor: torch.Tensor) -> Any:
-    return tensor.double().tolist()

@@ -76,8 +76,8 @@ def inventory_graph(policy: nn.Module, layout: Layout, window: int, calendar: in
 class GraphRunner:
     """An exported graph as an order policy: what a certificate is computed with is what is shipped."""
 
-    def __init__(self, graph: bytes, window: int, threads: int = 2) -> None:
-        self._session = Session(graph, "policy.onnx", threads)
+    def __init__(self, graph: bytes, window: int) -> None:
+        self._session = Session(graph, "policy.onnx", torch.get_num_threads())
         self._window = window
 
     @property

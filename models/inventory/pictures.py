@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.inventory.feasibility import sum_by_node
 from models.inventory.layout import Layout
-from models.inventory.rollout import Play
+from models.inventory.observation import observe
+from models.inventory.rollout import OrderPolicy, Play, rollout
+from models.inventory.scenarios import Scenarios
+
+
+def spread_rows(scenarios: Scenarios, count: int) -> list[int]:
+    """`count` row numbers spread evenly over the scenarios."""
+    return torch.linspace(0, scenarios.batch - 1, count).round().long().tolist()
+
+
+def picture(layout: Layout, policy: OrderPolicy, scenarios: Scenarios, rows: list[int]) -> list[dict[str, Any]]:
+    """What each of these rows' rollouts looked like, without noise."""
+    plays: list[Play] = []
+    with torch.no_grad():
+        rollout(layout, policy, scenarios.rows(torch.tensor(rows)), plays=plays)
+    return [play_record(layout, plays, number) for number in range(len(rows))]
 
 
 def play_record(layout: Layout, plays: list[Play], row: int) -> dict[str, Any]:
@@ -33,3 +49,17 @@ def play_record(layout: Layout, plays: list[Play], row: int) -> dict[str, Any]:
         "underage": [round(float(play.cost.underage[row]), 2) for play in plays],
         "purchase": [round(float(play.cost.purchase[row]), 2) for play in plays],
     }
+
+
+def opening_observations(scenarios: Scenarios, window: int, count: int) -> list[dict[str, Any]]:
+    """What a policy sees in the first period of the first `count` scenarios, by input name, as nested lists."""
+    first = observe(scenarios, scenarios.start, 0, window, None)
+    return [
+        {
+            "on_hand": first.on_hand[row].tolist(),
+            "in_transit": first.in_transit[row].tolist(),
+            "past_demand": first.past_demand[row].tolist(),
+            "calendar": first.calendar[row].tolist(),
+        }
+        for row in range(count)
+    ]

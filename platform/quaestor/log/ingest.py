@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -15,7 +14,7 @@ from quaestor.log.adapters.favorita import read_favorita
 from quaestor.log.adapters.open_bandit import read_open_bandit
 from quaestor.log.columns import Kind, typed
 from quaestor.log.contracts import Checked, check
-from quaestor.store import Store, events, files, quarantine
+from quaestor.store import Connection, Store, events, files, quarantine
 from quaestor.study import did_you_mean, parse
 
 Reader = Callable[[pl.DataFrame, Path, str | None], dict[Kind, pl.DataFrame]]
@@ -92,7 +91,7 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
     return summary
 
 
-def _enter(connection: Any, kind: Kind, rows: Checked, summary: IngestSummary) -> IngestSummary:
+def _enter(connection: Connection, kind: Kind, rows: Checked, summary: IngestSummary) -> IngestSummary:
     entered = _ADD[kind](connection, rows.good, summary.digest)
     bad = pl.concat([rows.bad.select(events.NO_ROWS.columns).cast(events.NO_ROWS.schema), entered.refused])
     refused, examples = dict(summary.refused), dict(summary.examples)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import duckdb
 import polars as pl
 
 from quaestor.certification.certificate import Certificate
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.judging import CERTIFICATE, EVALUATION
 from quaestor.registry.stages import with_stages
-from quaestor.store import bundles, evidence
+from quaestor.store import Connection, bundles, evidence
 from quaestor.study import parse
 
 
@@ -49,13 +48,13 @@ class IterationReport:
         return asdict(self)
 
 
-def reports(connection: duckdb.DuckDBPyConnection, system: str | None = None) -> list[IterationReport]:
+def reports(connection: Connection, system: str | None = None) -> list[IterationReport]:
     """A report of every iteration, oldest first."""
     exported = bundles.listing(connection)
     return [_report(connection, row, exported) for row in with_stages(connection, system).iter_rows(named=True)]
 
 
-def _report(connection: duckdb.DuckDBPyConnection, row: dict[str, Any], exported: pl.DataFrame) -> IterationReport:
+def _report(connection: Connection, row: dict[str, Any], exported: pl.DataFrame) -> IterationReport:
     name, incumbent_id = row["iteration_id"], row["incumbent_id"]
     evaluated = evidence.latest(connection, name, EVALUATION, incumbent_id)
     certified = evidence.latest(connection, name, CERTIFICATE)

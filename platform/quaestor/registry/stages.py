@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-import duckdb
 import polars as pl
 
 from quaestor.registry.gate import Stage
-from quaestor.store import audit, evidence, iterations
+from quaestor.store import Connection, audit, evidence, iterations
 
 _AFTER_VERDICT = {
     Stage.PROMOTE: "waits for approval",
@@ -17,7 +16,7 @@ _AFTER_VERDICT = {
 }
 
 
-def with_stages(connection: duckdb.DuckDBPyConnection, system: str | None = None) -> pl.DataFrame:
+def with_stages(connection: Connection, system: str | None = None) -> pl.DataFrame:
     """Every iteration with its stage and the gate's reasons, oldest first.
 
     Columns: iteration_id, system, parent_id, policy, stage, reasons, incumbent_id, created_at, manifest, folder.

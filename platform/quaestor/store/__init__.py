@@ -1,5 +1,5 @@
 """The DuckDB store: the only home of duckdb. Connections last one transaction and wait their turn."""
 
-from quaestor.store.connection import Store
+from quaestor.store.connection import Connection, Store
 
-__all__ = ["Store"]
+__all__ = ["Connection", "Store"]

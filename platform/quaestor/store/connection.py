@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import tenacity
 
 from quaestor.errors import StoreBusyError, StoreDamagedError
 from quaestor.store.migration import applied_version, migrate, migrations
+
+Connection = duckdb.DuckDBPyConnection
+
+_WRITERS: dict[Path, threading.Lock] = {}
 
 # DuckDB lets one process write and then nobody else read, so every wait here is for a short transaction.
 _LOCKED = (
@@ -41,17 +46,15 @@ class Store:
         when the file is not a store of this version.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._open(read_only=False)
-        try:
+        with self._alone(), closing(self._open(read_only=False)) as connection:
             migrate(connection)
             connection.begin()
-            yield connection
-            connection.commit()
-        except BaseException:
-            _roll_back(connection)
-            raise
-        finally:
-            connection.close()
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                _roll_back(connection)
+                raise
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -71,6 +74,22 @@ class Store:
         finally:
             connection.close()
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One writer a process: DuckDB's file lock keeps other processes out, but not our own threads."""
+        writer = _WRITERS.setdefault(self.path.absolute(), threading.Lock())
+        if not writer.acquire(timeout=self.patience):
+            raise self._busy()
+        try:
+            yield
+        finally:
+            writer.release()
+
+    def _busy(self) -> StoreBusyError:
+        return StoreBusyError(
+            f"Another writer has held the store {self.path} for {self.patience:g} s. Try again when it is done."
+        )
+
     def _prepare(self) -> None:
         with self.write():
             pass
@@ -86,10 +105,7 @@ class Store:
             return retrying(duckdb.connect, str(self.path), read_only=read_only, config=_CONFIG)
         except duckdb.Error as error:
             if _is_locked(error):
-                raise StoreBusyError(
-                    f"Another process has held the store {self.path} for {self.patience:g} s. "
-                    "Try again when it is done."
-                ) from None
+                raise self._busy() from None
             raise StoreDamagedError(
                 f"{self.path} cannot be opened as a store: {_first_line(error)} "
                 "Restore it from a backup or move it away."

@@ -1,0 +1,123 @@
+"""Whether the evidence for an iteration can be trusted: a few checks, each with a status and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from app.queries import Iteration
+from app.style import Status, figure
+from quaestor.certification.certificate import Certificate
+from quaestor.ope.weights import Overlap
+from quaestor.registry.gate import GateParams
+
+STALE_AFTER = timedelta(days=14)
+EXPIRES_SOON = timedelta(days=14)
+DEFAULTED_SHARE = 0.05
+WATCHED_ERRORS, STOPPED_ERRORS = 2.576, 3.0
+"""Standard errors of the mean weight from 1: watched at p < .01, and stopped where the gate stops."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: what was looked at, how it stands, and why."""
+
+    name: str
+    status: Status
+    sentence: str
+
+
+def checks(iteration: Iteration, newest: pl.DataFrame, now: datetime) -> tuple[Check, ...]:
+    """The health strip of an iteration; newest: system, part, newest_at (UTC)."""
+    report = iteration.report
+    found = []
+    if report.evaluation is None:
+        found.append(Check("Evaluation", Status.WAITING, "It has not been evaluated."))
+    elif report.evaluation.overlap is not None:
+        sides = {"candidate": report.evaluation.overlap, "incumbent": report.evaluation.incumbent_overlap}
+        known = {who: overlap for who, overlap in sides.items() if overlap is not None}
+        found += [_worst(_propensities(known)), _worst(_overlaps(known))]
+    if "defaulted_share" in iteration.data:
+        found.append(_outcomes(float(iteration.data["defaulted_share"])))
+    if iteration.health is not None:
+        found.append(_alarms(tuple(iteration.health["alarms"])))
+    found.append(_certificate(report.certificate, now))
+    found.append(_freshness(iteration, newest, now))
+    return tuple(found)
+
+
+def _propensities(sides: dict[str, Overlap]) -> Iterator[Check]:
+    for who, overlap in sides.items():
+        away = abs(overlap.mean_weight - 1)
+        errors = away / overlap.mean_weight_error if overlap.mean_weight_error else 0.0
+        status = Status.STOP if errors > STOPPED_ERRORS else Status.WATCH if errors > WATCHED_ERRORS else Status.OK
+        yield Check(
+            "Propensities",
+            status,
+            f"The {who}'s mean weight is {overlap.mean_weight:.3f} (standard error {overlap.mean_weight_error:.3f}); "
+            "it is 1 where logged propensities describe the log.",
+        )
+
+
+def _overlaps(sides: dict[str, Overlap]) -> Iterator[Check]:
+    usual = GateParams()
+    for who, overlap in sides.items():
+        enough = (
+            overlap.effective_size >= usual.effective_size
+            and overlap.max_share <= usual.largest_share
+            and overlap.rarer_outcomes >= usual.rarer_outcomes
+        )
+        yield Check(
+            "Overlap",
+            Status.OK if enough else Status.WATCH,
+            f"The log's {overlap.rounds:,} rounds are worth {overlap.effective_size:,.0f} of the {who}; the rarer "
+            f"outcome was seen {overlap.rarer_outcomes:,} times. The gate usually asks for "
+            f"{usual.effective_size:,.0f} and {usual.rarer_outcomes:,}.",
+        )
+
+
+def _outcomes(share: float) -> Check:
+    return Check(
+        "Missing outcomes",
+        Status.OK if share <= DEFAULTED_SHARE else Status.WATCH,
+        f"{share:.1%} of the rounds it learnt from had no outcome in time and count as the declared default.",
+    )
+
+
+def _alarms(alarms: tuple[str, ...]) -> Check:
+    if alarms:
+        return Check("Generation alarms", Status.STOP, " ".join(alarms))
+    return Check("Generation alarms", Status.OK, "Agreement, action mix and least propensity are within their limits.")
+
+
+def _certificate(certificate: Certificate | None, now: datetime) -> Check:
+    if certificate is None:
+        return Check("Certificate", Status.WAITING, "It has no certificate.")
+    expires = datetime.fromisoformat(certificate.expires_at)
+    status = Status.STOP if expires <= now else Status.WATCH if expires - now < EXPIRES_SOON else Status.OK
+    verb = "expired" if expires <= now else "is valid until"
+    return Check("Certificate", status, f"The certificate {verb} {expires:%Y-%m-%d %H:%M} UTC.")
+
+
+def _freshness(iteration: Iteration, newest: pl.DataFrame, now: datetime) -> Check:
+    own = newest.filter(pl.col("system") == iteration.report.system)
+    parts = newest.filter(pl.col("part") == "demand") if iteration.kind == "inventory" and own.is_empty() else own
+    parts = parts.drop_nulls("newest_at").sort("newest_at")
+    if parts.is_empty():
+        return Check("Freshness", Status.WAITING, "No dated event of this system has arrived.")
+    system, part, newest_at = parts.row(0)
+    status = Status.OK if now - newest_at <= STALE_AFTER else Status.WATCH
+    days = (now - newest_at) / timedelta(days=1)
+    return Check(
+        "Freshness",
+        status,
+        f"Its oldest part, {part} of {system}, ends {newest_at:%Y-%m-%d}: {figure(round(days, 1))} days ago.",
+    )
+
+
+def _worst(found: Iterator[Check]) -> Check:
+    order = (Status.OK, Status.WAITING, Status.WATCH, Status.STOP)
+    return max(found, key=lambda check: order.index(check.status))

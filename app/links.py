@@ -1,0 +1,80 @@
+"""Deep links: which system and iteration a screen shows, from its address, and the address from what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.queries import Iteration
+from app.style import plain, short
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an address names; `dead` says so where it names something that is not there."""
+
+    iteration: Iteration | None
+    system: str | None
+    dead: str | None
+
+
+def resolve(system: str | None, iteration: str | None, known: Sequence[Iteration]) -> Target:
+    """Finds what an address asks for; an iteration is named by the start of its id."""
+    if iteration is not None:
+        found = [each for each in known if iteration and each.iteration_id.startswith(iteration)]
+        if len(found) == 1:
+            return Target(found[0], found[0].report.system, None)
+        what = "more than one iteration here starts" if found else "no iteration here starts"
+        return Target(None, None, f"The link names {iteration!r}, but {what} with that. Choose one below.")
+    if system is not None and system not in {each.report.system for each in known}:
+        return Target(None, None, f"The link names the system {system!r}, which is not here. Choose one below.")
+    return Target(None, system, None)
+
+
+def newest_judged(iterations: Sequence[Iteration]) -> Iteration:
+    """The newest iteration with an evaluation; the newest of all where none has one."""
+    judged = [each for each in iterations if each.report.evaluation is not None]
+    return (judged or list(iterations))[-1]
+
+
+def choose_iteration(screen: str, known: Sequence[Iteration]) -> tuple[Iteration, tuple[Iteration, ...]]:
+    """Lets the reader choose a system and an iteration, in step with the address; returns the chosen one and all of
+    its system, oldest first."""
+    system_key, iteration_key = f"{screen} system", f"{screen} iteration"
+    target = resolve(st.query_params.get("system"), st.query_params.get("iteration"), known)
+    if target.dead:
+        st.warning(plain(target.dead))
+    if target.system:
+        st.session_state[system_key] = target.system
+    if target.iteration:
+        st.session_state[iteration_key] = target.iteration.iteration_id
+
+    def to_system() -> None:
+        st.query_params.pop("iteration", None)
+        st.query_params["system"] = st.session_state[system_key]
+        st.session_state.pop(iteration_key, None)
+
+    def to_iteration() -> None:
+        st.query_params["iteration"] = short(st.session_state[iteration_key])
+
+    left, right = st.columns(2)
+    systems = list(dict.fromkeys(each.report.system for each in reversed(known)))
+    system = left.selectbox("System", systems, key=system_key, on_change=to_system)
+    mine = tuple(each for each in known if each.report.system == system)
+    named = {each.iteration_id: each for each in reversed(mine)}
+    if st.session_state.get(iteration_key) not in named:
+        st.session_state[iteration_key] = newest_judged(mine).iteration_id
+    chosen = right.selectbox(
+        "Iteration",
+        list(named),
+        key=iteration_key,
+        on_change=to_iteration,
+        format_func=lambda name: f"{named[name].label} · {named[name].report.policy} · {named[name].report.stage}",
+        help="Newest first. The address of this page names the chosen one: share it.",
+    )
+    iteration = named[str(chosen)]
+    if not target.dead and st.query_params.to_dict() != {"system": system, "iteration": short(iteration.iteration_id)}:
+        st.query_params.from_dict({"system": str(system), "iteration": short(iteration.iteration_id)})
+    return iteration, mine

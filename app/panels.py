@@ -1,0 +1,106 @@
+"""Parts that several screens show: the sentence, verdict and reasons of an iteration, its health strip, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+import streamlit as st
+
+from app import frames
+from app.checks import Check
+from app.queries import Iteration
+from app.style import STATUS_BADGES, STATUS_SIGNS, WORD_BADGES, WORD_SIGNS, Status, Word, plain, short, word_of
+
+
+def headline(iteration: Iteration) -> None:
+    """The sentence of an iteration's report, its verdict as sign, colour and word, and its stage."""
+    st.subheader(plain(iteration.report.sentence()), anchor=False)
+    with st.container(horizontal=True):
+        verdict(iteration)
+        st.badge(plain(iteration.report.stage), color="gray", help="Where the iteration stands.")
+
+
+def verdict(iteration: Iteration) -> None:
+    """One of the three words for the gain of an iteration, where it was evaluated."""
+    word = word_of_iteration(iteration)
+    if word is not None:
+        said = "What the interval of the gain says: better lies above 0, worse below, and not clear yet around it."
+        st.badge(f"{WORD_SIGNS[word]} {word}", color=WORD_BADGES[word], help=said)
+
+
+def word_of_iteration(iteration: Iteration) -> Word | None:
+    """The word for an iteration's gain; None where it was not evaluated."""
+    evaluation = iteration.report.evaluation
+    return word_of(*evaluation.gain[1:]) if evaluation else None
+
+
+def reasons(iteration: Iteration) -> None:
+    """Why the gate judged so, and what a person can do now."""
+    for reason in iteration.report.reasons:
+        st.text(f"• {reason}")
+    sentence, command = next_step(iteration)
+    st.text(f"What to do next: {sentence}")
+    if command:
+        st.code(command, language=None)
+
+
+def next_step(iteration: Iteration) -> tuple[str, str | None]:
+    """What a person can do about an iteration, as a sentence and a command."""
+    name, system, kind = short(iteration.iteration_id), iteration.report.system, iteration.kind
+    steps = {
+        "waits for approval": (
+            "approve it, or close it with quaestor reject.",
+            f"quaestor promote {name} --reason '…'",
+        ),
+        "live": (
+            "nothing. Where it goes wrong, make the one before it live again.",
+            f"quaestor rollback {system} --reason '…'",
+        ),
+        "needs more evidence": (
+            "bring in more outcomes or periods and run the retraining again; the gate judges anew.",
+            f"quaestor run {kind} --study STUDY",
+        ),
+        "rejected by the gate": (
+            "nothing goes live. Learn from newer data; the gate judges the next iteration.",
+            f"quaestor run {kind} --study STUDY",
+        ),
+        "candidate": ("evaluate it: run its retraining again.", f"quaestor run {kind} --study STUDY"),
+        "yardstick": ("nothing: a yardstick is what iterations are measured against.", None),
+    }
+    return steps.get(iteration.report.stage, ("nothing; it stays on record.", None))
+
+
+def strip(found: Sequence[Check]) -> None:
+    """The health strip: each check as sign, word and colour, and the sentence of those that are not OK."""
+    with st.container(horizontal=True):
+        for check in found:
+            label = f"{STATUS_SIGNS[check.status]} {check.name}: {check.status}"
+            st.badge(label, color=STATUS_BADGES[check.status], help=plain(check.sentence))
+    for check in found:
+        if check.status in (Status.STOP, Status.WATCH):
+            st.caption(plain(f"{check.name}: {check.sentence}"))
+    if any(check.status is Status.STOP for check in found):
+        st.warning("A check says stop: do not rely on the figures of this iteration before it is settled.")
+
+
+def changed(iteration: Iteration, known: Sequence[Iteration]) -> None:
+    """What differs from the parent, folded away."""
+    parent = next((each for each in known if each.iteration_id == iteration.parent_id), None)
+    against = f"its parent {parent.label}" if parent else "nothing: it has no parent"
+    with st.expander(f"What changed from {against}"):
+        table(frames.changes(iteration, parent), "Differences in configuration, data and code")
+
+
+def table(frame: pl.DataFrame, alt: str) -> None:
+    """A frame that can be searched and exported, as plain text; `alt` says what it holds."""
+    st.dataframe(frame, hide_index=True, width="stretch", alt=alt)
+
+
+def link(iteration: Iteration) -> None:
+    """A link to the screen of an iteration."""
+    st.page_link(
+        f"screens/{iteration.kind}.py",
+        label=f"Look at {iteration.label}",
+        query_params={"system": iteration.report.system, "iteration": short(iteration.iteration_id)},
+    )

@@ -1,0 +1,64 @@
+"""Certificates: how much worse an iteration can get under attack, with what confidence, and what is not covered."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import certified, charts, panels
+from app.guard import nothing_yet, present, reading
+from app.links import choose_iteration
+from app.queries import all_iterations
+from app.style import figure, plain
+from quaestor.certification.certificate import Certificate
+from quaestor.clock import utc_now
+
+
+def show() -> None:
+    """One certificate."""
+    known = tuple(each for each in reading(all_iterations) if each.report.certificate is not None)
+    if not known:
+        nothing_yet("There is no certificate yet.")
+        return
+    chosen, _ = choose_iteration("certificates", known)
+    certificate = chosen.report.certificate
+    assert certificate is not None
+    st.subheader(plain(sentence(certificate)), anchor=False)
+    validity(certificate)
+    panels.link(chosen)
+    left, right = st.columns([3, 2])
+    with left:
+        subject = certificate.subject
+        drawn = charts.certificate_chart(certified.curves(certificate), subject.quantity, subject.unit)
+        st.altair_chart(drawn, alt="Certified bound over attack budgets, with nominal, unsmoothed and strongest attack")
+    with right:
+        panels.table(certified.bounds(certificate), "The bound at each budget")
+        st.caption(plain(f"Noise: {subject.noise}. Budgets are in the same unit."))
+    st.subheader("Not covered", anchor=False)
+    for limit in subject.not_covered:
+        st.text(f"• {limit}")
+    st.subheader("What the bound rests on", anchor=False)
+    panels.table(certified.facts(certificate), "Method, confidence, episodes, cap, noise, digests and dates")
+
+
+def sentence(certificate: Certificate) -> str:
+    """The certificate in a sentence: its largest budget, bound and confidence."""
+    params, subject = certificate.params, certificate.subject
+    budget, bound = max(zip(params.budgets, certificate.bounds, strict=True))
+    side = "at most" if subject.quantity == "cost" else "at least"
+    return (
+        f"{subject.system}: against every attack of total size {budget:g} or less the mean {subject.quantity} is "
+        f"{side} {figure(bound)} {subject.unit} ({1 - params.alpha:.0%} confidence); without attack it is "
+        f"{figure(certificate.nominal)}."
+    )
+
+
+def validity(certificate: Certificate) -> None:
+    """Whether the certificate still counts."""
+    if certificate.expires_at <= utc_now().isoformat():
+        st.warning(f"This certificate expired at {certificate.expires_at} UTC and no longer counts.")
+    else:
+        st.text(f"Issued at {certificate.issued_at} UTC, valid until {certificate.expires_at} UTC.")
+
+
+if __name__ == "__main__":
+    present(show)

@@ -1,0 +1,133 @@
+"""Overview: what is live and since when, what waits for a person, how fresh and how healthy the evidence is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import streamlit as st
+
+from app import panels
+from app.checks import checks
+from app.guard import NOTHING_YET, nothing_yet, present, reading
+from app.links import newest_judged
+from app.queries import Iteration, Overview, overview
+from app.style import figure, plain, short
+
+WAITING = "waits for approval"
+
+
+def show() -> None:
+    """The first screen."""
+    store = reading(overview)
+    if not store.iterations:
+        empty(store)
+        return
+    systems = dict.fromkeys(each.report.system for each in reversed(store.iterations))
+    newest = [newest_judged([each for each in store.iterations if each.report.system == name]) for name in systems]
+    newest.sort(key=lambda each: each.report.stage != WAITING)
+    panels.headline(newest[0])
+    panels.link(newest[0])
+    for each in newest[1:]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            panels.verdict(each)
+            st.text(each.report.sentence())
+            panels.link(each)
+    waiting(store)
+    live(store)
+    st.subheader("Health of the evidence", anchor=False)
+    for each in newest:
+        st.markdown(f"**{plain(each.report.system)}**, iteration {plain(each.label)}")
+        panels.strip(checks(each, store.newest, store.read_at))
+    freshness(store)
+    entries(store)
+
+
+def empty(store: Overview) -> None:
+    """What to do while there is no iteration: the store may hold events already."""
+    if store.newest.is_empty():
+        nothing_yet(NOTHING_YET)
+        return
+    nothing_yet(
+        "Events have arrived, but there is no iteration yet.",
+        "quaestor run payments --study data/studies/payments/world.toml",
+        "learns a first iteration from a study of yours, or `make demo` from its own",
+    )
+    freshness(store)
+
+
+def waiting(store: Overview) -> None:
+    """What only a person can settle."""
+    st.subheader("Waits for a person", anchor=False)
+    held = [each for each in store.iterations if each.report.stage == WAITING]
+    if not held and not store.quarantined:
+        st.text("Nothing waits for a person.")
+    for each in held:
+        _, command = panels.next_step(each)
+        st.text(each.report.sentence())
+        st.code(command, language=None)
+    if store.quarantined:
+        st.page_link(
+            "screens/feedback_health.py", label=f"{store.quarantined:,} rows wait in quarantine: look at the reasons"
+        )
+
+
+def live(store: Overview) -> None:
+    """What decides now in each system, and since when."""
+    st.subheader("Live", anchor=False)
+    named = {each.iteration_id: each for each in store.iterations}
+    rows = [_live_row(system, named.get(name), since) for system, name, since in store.live.iter_rows()]
+    if rows:
+        panels.table(pl.DataFrame(rows), "The live iteration of each system")
+    else:
+        st.text("Nothing is live yet: the first retraining makes the policy in use live.")
+
+
+def freshness(store: Overview) -> None:
+    """How old the newest of everything is, the oldest first."""
+    st.subheader("Freshness", anchor=False)
+    dated = store.newest.with_columns(
+        pl.Series("age (days)", [_days(store, at) for at in store.newest["newest_at"]], dtype=pl.Float64)
+    )
+    panels.table(
+        dated.rename({"part": "newest of", "newest_at": "is of (UTC)"}), "The newest event of each kind, oldest first"
+    )
+    st.caption("The oldest part rules: a system is as fresh as the oldest thing it needs.")
+
+
+def entries(store: Overview) -> None:
+    """The latest audit entries."""
+    st.subheader("Latest audit entries", anchor=False)
+    shown = store.entries.select(
+        pl.col("entered_at").dt.truncate("1s").alias("entered at (UTC)"),
+        "system",
+        "action",
+        pl.col("iteration_id").str.head(12).alias("iteration"),
+        "actor",
+        "reason",
+    )
+    panels.table(shown, "The latest entries of the audit trail, newest first")
+
+
+def _live_row(system: str, iteration: Iteration | None, since: object) -> dict[str, object]:
+    gain = iteration.report.evaluation.gain if iteration and iteration.report.evaluation else None
+    return {
+        "system": system,
+        "iteration": iteration.label if iteration else "unknown",
+        "policy": iteration.report.policy if iteration else "unknown",
+        "live since (UTC)": since,
+        "gain when it was judged": f"{figure(gain[0])} ({figure(gain[1])} to {figure(gain[2])})"
+        if gain
+        else "not judged",
+        "against": short(iteration.report.incumbent_id) if iteration and gain else "",
+        "certified": "yes" if iteration and iteration.report.certificate else "no",
+    }
+
+
+def _days(store: Overview, newest_at: object) -> float | None:
+    age = store.read_at - newest_at if newest_at is not None else None  # type: ignore[operator]
+    return round(age / timedelta(days=1), 1) if age is not None else None
+
+
+if __name__ == "__main__":
+    present(show)

@@ -1,0 +1,67 @@
+"""The optimum of one store with backlogged demand: the newsvendor over lead time plus one period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from models.inventory.layout import Layout
+from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
+
+Floats = NDArray[np.float64]
+
+STEPS_PER_DEVIATION = 512
+"""Grid cells per standard deviation of one period's demand: the cost is then right to five decimals."""
+
+
+@dataclass(frozen=True)
+class BackloggedOptimum:
+    """The best base-stock level, in units of inventory position, and its long-run average cost per period."""
+
+    cost: float
+    level: float
+
+
+def backlogged_optimum(
+    mean: float, standard_deviation: float, lead_time: int, holding: float, underage: float
+) -> BackloggedOptimum:
+    """The lowest long-run average cost of one store that backlogs unmet demand, and the level that attains it.
+
+    Demand is normal and clipped at 0, in units a period, independent between periods; holding and underage are per
+    unit and period. An order raised to level S in period t leaves S minus the demand of periods t to t + lead_time,
+    so S is the underage / (underage + holding) quantile of demand over lead_time + 1 periods, and no policy does
+    better (Zipkin 2000, "Foundations of Inventory Management", section 9.4). Clipping is not approximated away: at
+    mean 5 and deviation 1.6 it lowers the cost by up to 0.05 %, which shows in the third decimal. The law of one period,
+    with its atom at 0, is put on a fine grid and convolved. Raises ValueError for a lead time below 1.
+    """
+    if lead_time < 1:
+        raise ValueError(f"lead_time must be 1 or more, found {lead_time}.")
+    units, chance = _total_demand(mean, standard_deviation, lead_time + 1)
+    below = chance.cumsum()
+    # Between two grid points the distribution function is taken to be straight, as within a cell of mass.
+    level = float(np.interp(underage / (underage + holding), below, units + (units[1] - units[0]) / 2))
+    left = level - units
+    cost = float((holding * np.maximum(left, 0) + underage * np.maximum(-left, 0)) @ chance)
+    return BackloggedOptimum(cost, level)
+
+
+def base_stock_at(optimum: BackloggedOptimum, layout: Layout) -> BaseStockPolicy:
+    """The optimal policy as one that a rollout can play on a network of one store."""
+    policy = BaseStockPolicy(BaseStockParams(window=0), layout, typical_demand=1.0).to(layout.holding_cost.dtype)
+    policy.level.data.fill_(optimum.level)
+    return policy
+
+
+def _total_demand(mean: float, standard_deviation: float, periods: int) -> tuple[Floats, Floats]:
+    """Demand of several periods on a grid, (cell,) units, and its chances, (cell,)."""
+    step = standard_deviation / STEPS_PER_DEVIATION
+    # Clipping raises the mean of a period by 0.4 deviations at most; the sum spreads with the square root.
+    room = (max(mean, 0.0) + 0.4 * standard_deviation) * periods + 12.0 * standard_deviation * periods**0.5
+    cells = 1 << int(np.ceil(np.log2(room / step)))
+    units = np.arange(cells, dtype=np.float64) * step
+    one_period = np.diff(ndtr((units + step / 2 - mean) / standard_deviation), prepend=0.0)
+    total = np.maximum(np.fft.irfft(np.fft.rfft(one_period) ** periods, cells), 0.0)
+    return units, np.asarray(total, dtype=np.float64)
