@@ -38,8 +38,8 @@ def bounds(certificate: Certificate) -> pl.DataFrame:
         {
             "budget": budget,
             "certified bound": bound,
-            "from nominal": (bound - certificate.nominal) / abs(certificate.nominal) if certificate.nominal else None,
-            "strongest attack tried": attacked,
+            "from nominal": f"{bound / certificate.nominal - 1:+.1%}" if certificate.nominal else "—",
+            "under attack": attacked,
         }
         for budget, bound, attacked in zip(
             certificate.params.budgets, certificate.bounds, certificate.attacked, strict=False

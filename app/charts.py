@@ -24,7 +24,7 @@ Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
 MARKS = 5_000
 """More marks than this tell a reader nothing more, and slow the page."""
-HEIGHT = 260
+HEIGHT = 300
 
 POLICIES = ["candidate", "incumbent"]
 POLICY_COLOURS = alt.Scale(domain=POLICIES, range=[CANDIDATE, INCUMBENT])
@@ -45,12 +45,10 @@ def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
         color=alt.Color("who:N", scale=POLICY_COLOURS, legend=TOP),
         tooltip=["label", "who", *_numbers("value", "lower", "upper")],
     )
-    title = f"{quantity} ({unit})"
-    bars = base.mark_rule(strokeWidth=2.5).encode(
-        y=alt.Y("lower:Q", title=title, scale=alt.Scale(zero=False)), y2="upper:Q"
-    )
-    points = base.mark_point(filled=True, size=90).encode(
-        y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
+    y = {"scale": alt.Scale(zero=False), "axis": above(f"{quantity} ({unit})")}
+    bars = base.mark_rule(strokeWidth=2.5).encode(y=alt.Y("lower:Q", **y), y2="upper:Q")
+    points = base.mark_point(filled=True, opacity=1, size=90).encode(
+        y=alt.Y("value:Q", **y),
         shape=alt.Shape("who:N", scale=POLICY_SHAPES, legend=TOP),
     )
     return alt.layer(bars, points).properties(height=HEIGHT)
@@ -62,23 +60,23 @@ def gain_chart(frame: pl.DataFrame, unit: str) -> Chart:
     Better lies right of zero, whatever the quantity; sign, colour and word say the same.
     """
     colours, shapes = WORD_SCALES
-    title = f"gain: better is right of 0 ({unit})"
-    x = alt.X("lower:Q", title=title, scale=alt.Scale(zero=True, nice=True, padding=12))
+    axis = alt.Axis(title=f"gain ({unit}), better to the right", titleAnchor="end", tickCount=6)
+    x = alt.X("lower:Q", axis=axis, scale=alt.Scale(zero=True, nice=True, padding=12))
     base = alt.Chart(frame).encode(
-        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)),
-        color=alt.Color("word:N", scale=colours, legend=TOP),
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
+        color=alt.Color("word:N", scale=colours, legend=None),
         tooltip=["label", "word", *_numbers("value", "lower", "upper")],
     )
     zero = alt.Chart(pl.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeWidth=1.5).encode(x="zero:Q")
     bars = base.mark_rule(strokeWidth=3).encode(x=x, x2="upper:Q")
     points = base.mark_point(filled=True, size=130, opacity=1).encode(
-        x=alt.X("value:Q", title=title),
-        shape=alt.Shape("word:N", scale=shapes, legend=TOP),
+        x=alt.X("value:Q", axis=axis),
+        shape=alt.Shape("word:N", scale=shapes, legend=None),
     )
     labels = base.mark_text(align="left", dx=8, color=GREY).encode(
-        x=alt.X("upper:Q", title=title), text="word:N", color=alt.value(GREY)
+        x=alt.X("upper:Q", axis=axis), text="word:N", color=alt.value(GREY)
     )
-    return alt.layer(zero, bars, points, labels).properties(height=70 + 34 * len(frame))
+    return alt.layer(zero, bars, points, labels).properties(height=90 + 36 * len(frame))
 
 
 def action_mix_chart(frame: pl.DataFrame) -> Chart:
@@ -88,13 +86,13 @@ def action_mix_chart(frame: pl.DataFrame) -> Chart:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            y=alt.Y("action:N", sort=None, title="action", axis=alt.Axis(labelLimit=200)),
+            y=alt.Y("action:N", sort=None, title=None, axis=alt.Axis(labelLimit=200, labelOverlap=False)),
             yOffset=alt.YOffset("who:N", sort=order),
             x=alt.X("share:Q", title="share of rounds (%)", axis=alt.Axis(format=".0%")),
             color=alt.Color("who:N", scale=alt.Scale(domain=order, range=[CANDIDATE, LIGHT_GREY]), legend=TOP),
             tooltip=["action", "who", alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(height=60 + 26 * frame["action"].n_unique())
+        .properties(height=110 + 26 * frame["action"].n_unique())
     )
 
 
@@ -110,12 +108,10 @@ def calibration_chart(frame: pl.DataFrame) -> Chart:
         x=alt.X("predicted:Q", title="predicted reward (a round)", scale=alt.Scale(zero=False)),
         tooltip=_numbers("predicted", "observed", "lower", "upper"),
     )
-    title = "observed reward (a round)"
-    bars = base.mark_rule(color=CANDIDATE, strokeWidth=2).encode(
-        y=alt.Y("lower:Q", title=title, scale=alt.Scale(zero=False)), y2="upper:Q"
-    )
-    points = base.mark_point(filled=True, color=CANDIDATE, shape="diamond", size=70).encode(
-        y=alt.Y("observed:Q", title=title)
+    y = {"scale": alt.Scale(zero=False), "axis": above("observed reward (a round)")}
+    bars = base.mark_rule(color=CANDIDATE, strokeWidth=2).encode(y=alt.Y("lower:Q", **y), y2="upper:Q")
+    points = base.mark_point(filled=True, opacity=1, color=CANDIDATE, shape="diamond", size=70).encode(
+        y=alt.Y("observed:Q", **y)
     )
     return alt.layer(line, bars, points).properties(height=HEIGHT)
 
@@ -126,8 +122,13 @@ def propensity_chart(frame: pl.DataFrame) -> Chart:
         alt.Chart(frame)
         .mark_bar(color=LIGHT_GREY)
         .encode(
-            x=alt.X("range:N", sort=None, title="propensity of the action taken", axis=alt.Axis(labelAngle=-35)),
-            y=alt.Y("rounds:Q", title="logged rounds"),
+            x=alt.X(
+                "range:N",
+                sort=None,
+                title="propensity of the action taken",
+                axis=alt.Axis(labelAngle=-35, labelOverlap=False),
+            ),
+            y=alt.Y("rounds:Q", axis=above("logged rounds")),
             tooltip=["range", alt.Tooltip("rounds:Q", format=",")],
         )
         .properties(height=HEIGHT)
@@ -138,23 +139,20 @@ def certificate_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     """A certified bound over budgets with what it is compared with; frame: budget, line, value."""
     lines = [BOUND, ATTACK, NOMINAL, BARE, PLUG_IN]
     colours, dashes = [CANDIDATE, AMBER, GREY, INCUMBENT, SKY], [[1, 0], [6, 3], [1, 0], [2, 3], [8, 2, 2, 2]]
+    legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
     base = alt.Chart(frame).encode(
         x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)"),
-        y=alt.Y("value:Q", title=f"mean {quantity} ({unit})", scale=alt.Scale(zero=False)),
-        color=alt.Color(
-            "line:N",
-            sort=lines,
-            scale=alt.Scale(domain=lines, range=colours),
-            legend=alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0),
-        ),
-        strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=lines, range=dashes), legend=None),
+        y=alt.Y("value:Q", axis=above(f"mean {quantity} ({unit})"), scale=alt.Scale(zero=False)),
         tooltip=["line", alt.Tooltip("budget:Q", format="g"), *_numbers("value")],
     )
-    drawn = base.mark_line(strokeWidth=2.5)
-    points = base.transform_filter(alt.FieldOneOfPredicate(field="line", oneOf=[BOUND, ATTACK])).mark_point(
-        filled=True, size=70
+    drawn = base.mark_line(strokeWidth=2.5).encode(
+        color=alt.Color("line:N", sort=lines, scale=alt.Scale(domain=lines, range=colours), legend=legend),
+        strokeDash=alt.StrokeDash("line:N", sort=lines, scale=alt.Scale(domain=lines, range=dashes), legend=legend),
     )
-    return alt.layer(drawn, points).properties(height=340)
+    points = base.transform_filter(alt.datum.line == BOUND).mark_point(
+        filled=True, opacity=1, size=70, color=CANDIDATE, shape="diamond"
+    )
+    return alt.layer(drawn, points).properties(height=400)
 
 
 def arrivals_chart(frame: pl.DataFrame) -> Chart:
@@ -164,13 +162,22 @@ def arrivals_chart(frame: pl.DataFrame) -> Chart:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("day:T", title="day of the decision (UTC)"),
-            y=alt.Y("decisions:Q", title="decisions", stack="zero"),
+            x=alt.X("utcyearmonthdate(day):T", title="day of the decision (UTC)", axis=alt.Axis(format="%Y-%m-%d")),
+            y=alt.Y("decisions:Q", axis=above("decisions (a day)"), stack="zero"),
             color=alt.Color("answer:N", scale=alt.Scale(domain=answers, range=[LIGHT_GREY, AMBER]), legend=TOP),
-            tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), "answer", alt.Tooltip("decisions:Q", format=",")],
+            tooltip=[
+                alt.Tooltip("utcyearmonthdate(day):T", title="day", format="%Y-%m-%d"),
+                "answer",
+                alt.Tooltip("decisions:Q", format=","),
+            ],
         )
         .properties(height=HEIGHT)
     )
+
+
+def above(title: str) -> alt.Axis:
+    """A y axis whose title is read without turning one's head, and never cut."""
+    return alt.Axis(title=title, titleAngle=0, titleAlign="left", titleAnchor="end", titleX=-36, titleY=-10)
 
 
 def _numbers(*names: str) -> list[alt.Tooltip]:

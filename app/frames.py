@@ -63,13 +63,12 @@ def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.Dat
                 "gain": f"{figure(gain[0])} ({figure(gain[1])} to {figure(gain[2])})" if gain else "",
                 "against": short(report.incumbent_id) if gain else "",
                 "certified": "yes" if report.certificate else "no",
-                "true share of the gap": truths.get(each.iteration_id),
+                "true share of the gap": f"{truths[each.iteration_id]:.1%}" if each.iteration_id in truths else "",
                 "data up to": str(each.data.get("as_of", ""))[:16].replace("T", " "),
                 "registered at (UTC)": each.created_at,
             }
         )
-    schema = {"true share of the gap": pl.Float64}
-    frame = pl.DataFrame(rows, schema_overrides=schema).reverse()
+    frame = pl.DataFrame(rows).reverse()
     filled = [name for name in frame.columns if frame[name].cast(pl.String).fill_null("").str.len_chars().sum()]
     return frame.select(filled)
 
@@ -138,7 +137,7 @@ def _overlap(overlap: Overlap | None) -> dict[str, str]:
         "effective size, in rounds": f"{overlap.effective_size:,.0f}",
         "largest weight": figure(overlap.max_weight),
         "its share of all weight": f"{overlap.max_share:.2%}",
-        "mean weight (1 where propensities are right)": f"{overlap.mean_weight:.3f} ± {overlap.mean_weight_error:.3f}",
+        "mean weight ± standard error": f"{overlap.mean_weight:.3f} ± {overlap.mean_weight_error:.3f}",
         "rounds with the rarer outcome": f"{overlap.rarer_outcomes:,}",
     }
 

@@ -26,8 +26,8 @@ def resolve(system: str | None, iteration: str | None, known: Sequence[Iteration
         found = [each for each in known if iteration and each.iteration_id.startswith(iteration)]
         if len(found) == 1:
             return Target(found[0], found[0].report.system, None)
-        what = "more than one iteration here starts" if found else "no iteration here starts"
-        return Target(None, None, f"The link names {iteration!r}, but {what} with that. Choose one below.")
+        what = "more than one of the iterations here" if found else "no iteration here"
+        return Target(None, None, f"The link names {iteration!r}: {what} starts with that. Choose one below.")
     if system is not None and system not in {each.report.system for each in known}:
         return Target(None, None, f"The link names the system {system!r}, which is not here. Choose one below.")
     return Target(None, system, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts import HEIGHT, POLICIES, POLICY_COLOURS, TOP, Chart
+from app.charts import HEIGHT, POLICIES, POLICY_COLOURS, TOP, Chart, above
 from app.stock import CAUSES
 from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY
 
@@ -32,11 +32,11 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
             color=alt.Color(
                 "lead_time:O",
                 sort=lead_times,
-                scale=alt.Scale(scheme="cividis", reverse=True),
+                scale=alt.Scale(scheme=alt.SchemeParams("plasma", extent=[0.25, 0.8])),
                 legend=alt.Legend(orient="top", title="lead time (periods)"),
             ),
             strokeWidth=alt.condition("datum.chosen", alt.value(3), alt.value(1)),
-            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.3)),
+            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.35)),
             tooltip=[
                 "source",
                 "target",
@@ -60,12 +60,16 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
             alt.Tooltip("underage_cost:Q", title="underage cost (a unit)", format="g"),
         ],
     )
-    names = base.mark_text(align="left", dx=9, color=GREY, fontSize=10).encode(text="name:N")
+    text = base.encode(text="name:N")
+    names = (
+        text.transform_filter(alt.datum.kind == "store").mark_text(align="left", dx=9, color=GREY, fontSize=10),
+        text.transform_filter(alt.datum.kind != "store").mark_text(dy=-14, color=GREY, fontSize=11),
+    )
     tallest = int(nodes.group_by("kind").len()["len"].max() or 1)  # type: ignore[arg-type]
     return (
-        alt.layer(lines, points, names)
+        alt.layer(lines, points, *names)
         .resolve_scale(color="independent")
-        .properties(height=max(260, min(900, 24 * tallest)))
+        .properties(height=max(300, min(900, 60 + 24 * tallest)))
     )
 
 
@@ -81,16 +85,16 @@ def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
         .mark_line(strokeWidth=2, interpolate="step-after")
         .encode(
             x=alt.X("period:Q", title="period", axis=alt.Axis(format="d"), scale=alt.Scale(zero=False, nice=False)),
-            y=alt.Y("units:Q", title=f"{quantity} (units)"),
+            y=alt.Y("units:Q", axis=above(f"{quantity} (units)")),
             color=alt.Color("who:N", scale=colours, legend=_of(frame, WHO)),
-            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=None),
+            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=_of(frame, WHO)),
             tooltip=["period", "who", alt.Tooltip("units:Q", format=".4g")],
         )
     )
     start = alt.Chart(pl.DataFrame({"period": [counted_from], "text": ["counted from here"]})).encode(x="period:Q")
     rule = start.mark_rule(color=LIGHT_GREY, strokeDash=[2, 2])
     text = start.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text="text:N", y=alt.value(6))
-    return alt.layer(rule, lines, text).properties(height=190)
+    return alt.layer(rule, lines, text).properties(height=250)
 
 
 def cost_chart(frame: pl.DataFrame) -> Chart:
@@ -117,9 +121,9 @@ def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d")),
-            y=alt.Y("cost:Q", title=f"cost ({unit})", scale=alt.Scale(zero=False)),
+            y=alt.Y("cost:Q", axis=above(f"cost ({unit})"), scale=alt.Scale(zero=False)),
             color=alt.Color("on:N", scale=alt.Scale(domain=on, range=[LIGHT_GREY, CANDIDATE]), legend=TOP),
-            strokeDash=alt.StrokeDash("on:N", scale=alt.Scale(domain=on, range=[[5, 3], [1, 0]]), legend=None),
+            strokeDash=alt.StrokeDash("on:N", scale=alt.Scale(domain=on, range=[[5, 3], [1, 0]]), legend=TOP),
             tooltip=["epoch", "on", alt.Tooltip("cost:Q", format=".4g")],
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 import streamlit as st
@@ -12,10 +13,12 @@ from app.checks import Check
 from app.queries import Iteration
 from app.style import STATUS_BADGES, STATUS_SIGNS, WORD_BADGES, WORD_SIGNS, Status, Word, plain, short, word_of
 
+ROWS_AT_ONCE = 20
+
 
 def headline(iteration: Iteration) -> None:
     """The sentence of an iteration's report, its verdict as sign, colour and word, and its stage."""
-    st.subheader(plain(iteration.report.sentence()), anchor=False)
+    st.header(plain(iteration.report.sentence()), anchor=False)
     with st.container(horizontal=True):
         verdict(iteration)
         st.badge(plain(iteration.report.stage), color="gray", help="Where the iteration stands.")
@@ -94,13 +97,18 @@ def changed(iteration: Iteration, known: Sequence[Iteration]) -> None:
 
 def table(frame: pl.DataFrame, alt: str) -> None:
     """A frame that can be searched and exported, as plain text; `alt` says what it holds."""
-    st.dataframe(frame, hide_index=True, width="stretch", alt=alt)
+    whole = {
+        name: st.column_config.NumberColumn(format="localized") for name, of in frame.schema.items() if of.is_integer()
+    }
+    broken = {name: st.column_config.NumberColumn(format="%.4g") for name, of in frame.schema.items() if of.is_float()}
+    height: Literal["content", "auto"] = "content" if len(frame) <= ROWS_AT_ONCE else "auto"
+    st.dataframe(frame, hide_index=True, width="stretch", height=height, column_config=whole | broken, alt=alt)
 
 
 def link(iteration: Iteration) -> None:
     """A link to the screen of an iteration."""
     st.page_link(
         f"screens/{iteration.kind}.py",
-        label=f"Look at {iteration.label}",
+        label=f"Look at {iteration.label} →",
         query_params={"system": iteration.report.system, "iteration": short(iteration.iteration_id)},
     )

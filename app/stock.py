@@ -80,8 +80,9 @@ def trace(plays: dict[str, Any], network: dict[str, Any], product: str, place: s
     Demand is the same for both and comes once. Empty where the place does not have the quantity.
     """
     over = stores(network) if quantity in ("demand", "unmet") else places(network)
+    supplies = {edge["source"] for edge in network["edges"]}
     rows: list[tuple[int, str, float]] = []
-    if place in over:
+    if place in over and (quantity != "shipped" or place in supplies):
         for who in ("candidate", "incumbent"):
             shown = "recorded" if quantity == "demand" else who
             path = plays[who].get(product, {}).get(quantity, [])

@@ -22,7 +22,7 @@ def show() -> None:
     chosen, _ = choose_iteration("certificates", known)
     certificate = chosen.report.certificate
     assert certificate is not None
-    st.subheader(plain(sentence(certificate)), anchor=False)
+    st.header(plain(sentence(certificate)), anchor=False)
     validity(certificate)
     panels.link(chosen)
     left, right = st.columns([3, 2])

@@ -21,7 +21,7 @@ def show() -> None:
         )
         st.text("Or fill the store with the demo's events: make demo")
         return
-    st.subheader(sentence(found), anchor=False)
+    st.header(sentence(found), anchor=False)
     st.subheader("Decisions and outcomes", anchor=False)
     systems(found)
     arrivals(found)

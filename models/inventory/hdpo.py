@@ -101,7 +101,7 @@ def train(
     best_policy, best_epoch = deepcopy(policy.state_dict()), 0
     if resume is not None:
         policy.load_state_dict(resume.policy)
-        optimiser.load_state_dict(resume.optimiser)
+        optimiser.load_state_dict(deepcopy(resume.optimiser))  # or Adam would go on writing into the checkpoint
         curve, best_policy, best_epoch = resume.curve, resume.best_policy, resume.best_epoch
     weight = _loss_weight(train_scenarios, params.scale_exponent)
     for number in range(len(curve) + 1, params.epochs + 1):
@@ -115,7 +115,7 @@ def train(
         if best_epoch == 0 or dev_cost < curve[best_epoch - 1].dev_cost:
             best_policy, best_epoch = deepcopy(policy.state_dict()), number
         if on_epoch is not None:
-            on_epoch(Checkpoint(curve, policy.state_dict(), optimiser.state_dict(), best_policy, best_epoch))
+            on_epoch(deepcopy(Checkpoint(curve, policy.state_dict(), optimiser.state_dict(), best_policy, best_epoch)))
     final = Checkpoint(curve, deepcopy(policy.state_dict()), optimiser.state_dict(), best_policy, best_epoch)
     policy.load_state_dict(best_policy)
     return final

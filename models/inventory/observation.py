@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.inventory.dynamics import State
 from models.inventory.scenarios import Scenarios
+from quaestor.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,16 @@ class ObservationNoise:
 def observe(
     scenarios: Scenarios, state: State, period: int, window: int, noise: ObservationNoise | None
 ) -> Observation:
-    """The observation at the start of a period, with the last `window` demands and the noise, if any."""
+    """The observation at the start of a period, with the last `window` demands and the noise, if any.
+
+    Raises UsageError where fewer than `window` demands are known.
+    """
     now = scenarios.history + period
+    if window > now:
+        raise UsageError(
+            f"The policy looks at the last {window} demands, but only {now} are known at the start of period "
+            f"{period}; give the scenarios a history of at least {window} periods."
+        )
     past_demand = scenarios.demand[:, :, now - window : now]
     on_hand, in_transit = state.on_hand, state.in_transit
     if noise is not None:

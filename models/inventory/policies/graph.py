@@ -12,7 +12,7 @@ from torch_geometric.nn import MessagePassing
 from models.inventory.feasibility import sum_by_node
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
-from models.inventory.policies.demand_scale import demand_scale
+from models.inventory.policies.demand_scale import SMALLEST_SCALE, demand_scale
 from quaestor.errors import UsageError
 
 
@@ -67,9 +67,10 @@ class GraphPolicy(nn.Module):
     """Orders from message passing over the network; the same weights fit any network
     whose lead times are no longer than `lead_slots` periods.
 
-    All stock and demand features are measured in the place's own demand scale, so that the policy is
-    equivariant to units. Each place decides a level to fill up to, and each of its edges a share of the
-    missing quantity.
+    All stock and demand features are measured in the place's own demand scale, and that scale in
+    `typical_demand`, so that the policy is equivariant to units: with demand, stock and typical_demand times c,
+    orders are times c. Each place decides a level to fill up to, and each of its edges a share of the missing
+    quantity.
     """
 
     def __init__(self, params: GraphParams, typical_demand: float, lead_slots: int) -> None:
@@ -132,7 +133,7 @@ class GraphPolicy(nn.Module):
                 on_hand[:, :, None],
                 in_transit,
                 torch.cat((none, past), dim=1),
-                scale.log()[:, :, None] / 5,
+                (scale / max(self.typical_demand, SMALLEST_SCALE)).log()[:, :, None] / 5,
                 static.expand(batch, -1, -1),
                 observation.calendar[:, None, :].expand(-1, layout.places, -1),
             ),

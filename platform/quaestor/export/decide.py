@@ -11,6 +11,7 @@ from quaestor.export.encoding import eligible_matrix
 from quaestor.export.inventory_policy import InventoryPolicy
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import Policy
+from quaestor.log.columns import zoned_time
 
 
 def decide(policy: Policy, rows: pl.DataFrame, iteration_id: str) -> pl.DataFrame:
@@ -94,7 +95,7 @@ def _times(rows: pl.DataFrame) -> pl.Series:
         return pl.Series([utc_now()] * len(rows), dtype=pl.Datetime("us")).dt.replace_time_zone("UTC")
     times = rows["decided_at"]
     if times.dtype == pl.String:
-        times = times.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        times = rows.select(zoned_time(pl.col("decided_at"))).to_series()
     if not isinstance(times.dtype, pl.Datetime) or times.dtype.time_zone is None or times.null_count():
         raise UsageError("decided_at must be a time with a zone in every row, such as 2026-01-31T09:30:00Z.")
     return times.dt.convert_time_zone("UTC")

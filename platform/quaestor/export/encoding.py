@@ -80,14 +80,17 @@ def eligible_matrix(sets: pl.Series, actions: tuple[str, ...]) -> NDArray[np.boo
 
     Raises UsageError for an empty set or an action that is not among `actions`.
     """
+    empty = (sets.list.len().fill_null(0) == 0).arg_true()
+    if len(empty):
+        raise UsageError(f"Row {empty[0]} has an empty eligible set; there is nothing to decide.")
     number = {action: index for index, action in enumerate(actions)}
     exploded = pl.DataFrame({"name": sets, "row": np.arange(len(sets))}).explode("name")
     codes = exploded["name"].replace_strict(number, default=None, return_dtype=pl.Int64)
     if codes.null_count():
         first = codes.is_null().arg_true()[0]
         raise UsageError(
-            f"Row {exploded['row'][first]}: {exploded['name'][first] or 'an empty eligible set'!r} is not among the "
-            f"actions of this policy: {', '.join(actions)}."
+            f"Row {exploded['row'][first]}: {exploded['name'][first]!r} is not among the actions of this policy: "
+            f"{', '.join(actions)}."
         )
     eligible = np.zeros((len(sets), len(actions)), dtype=np.bool_)
     eligible[exploded["row"].to_numpy(), codes.to_numpy()] = True

@@ -97,6 +97,12 @@ def typed(kind: Kind, frame: pl.DataFrame, system: str | None, where: str) -> pl
     )
 
 
+def zoned_time(text: pl.Expr) -> pl.Expr:
+    """Times in UTC from text; null without a zone, for what such a time means depends on where it was written."""
+    zoned = text.str.contains(r"(Z|[+-]\d{2}:?\d{2})$")
+    return pl.when(zoned).then(text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False))
+
+
 def features(frame: pl.DataFrame) -> list[str]:
     """The context columns of a decisions file, in file order."""
     return [name for name in frame.columns if name.startswith((NUMERIC_PREFIX, CATEGORY_PREFIX))]
@@ -129,9 +135,7 @@ def _parsed(column: Column, frame: pl.DataFrame) -> pl.Expr:
 def _from_text(column: Column, value: pl.Expr) -> pl.Expr:
     value = value.str.strip_chars()
     if column.dtype == TIME:
-        # A time without a zone is refused: what it means depends on where it was written.
-        zoned = value.str.contains(r"(Z|[+-]\d{2}:?\d{2})$")
-        return pl.when(zoned).then(value.str.to_datetime(time_unit="us", time_zone="UTC", strict=False))
+        return zoned_time(value)
     if column.dtype == pl.Date:
         return value.str.to_date(strict=False)
     if column.dtype == pl.Boolean:
