@@ -1,0 +1,1 @@
+"""The console: Streamlit screens over the store, read only."""

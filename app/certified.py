@@ -38,8 +38,8 @@ def bounds(certificate: Certificate) -> pl.DataFrame:
         {
             "budget": budget,
             "certified bound": bound,
-            "from nominal": f"{bound / certificate.nominal - 1:+.1%}" if certificate.nominal else "—",
-            "under attack": attacked,
+            "distance from nominal": f"{bound / certificate.nominal - 1:+.1%}" if certificate.nominal else "—",
+            "mean under the strongest attack tried": attacked,
         }
         for budget, bound, attacked in zip(
             certificate.params.budgets, certificate.bounds, certificate.attacked, strict=False

@@ -22,9 +22,9 @@ from app.style import (
 
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
-MARKS = 5_000
-"""More marks than this tell a reader nothing more, and slow the page."""
 HEIGHT = 300
+
+FREE, WHOLE = alt.Scale(zero=False), alt.Scale(zero=True)
 
 POLICIES = ["candidate", "incumbent"]
 POLICY_COLOURS = alt.Scale(domain=POLICIES, range=[CANDIDATE, INCUMBENT])
@@ -45,10 +45,10 @@ def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
         color=alt.Color("who:N", scale=POLICY_COLOURS, legend=TOP),
         tooltip=["label", "who", *_numbers("value", "lower", "upper")],
     )
-    y = {"scale": alt.Scale(zero=False), "axis": above(f"{quantity} ({unit})")}
-    bars = base.mark_rule(strokeWidth=2.5).encode(y=alt.Y("lower:Q", **y), y2="upper:Q")
+    y = above(f"{quantity} ({unit})")
+    bars = base.mark_rule(strokeWidth=2.5).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2="upper:Q")
     points = base.mark_point(filled=True, opacity=1, size=90).encode(
-        y=alt.Y("value:Q", **y),
+        y=alt.Y("value:Q", scale=FREE, axis=y),
         shape=alt.Shape("who:N", scale=POLICY_SHAPES, legend=TOP),
     )
     return alt.layer(bars, points).properties(height=HEIGHT)
@@ -105,29 +105,25 @@ def calibration_chart(frame: pl.DataFrame) -> Chart:
     perfect = pl.DataFrame({"predicted": [low, high], "observed": [low, high]}, strict=False)
     line = alt.Chart(perfect).mark_line(color=GREY, strokeDash=[4, 4]).encode(x="predicted:Q", y="observed:Q")
     base = alt.Chart(frame).encode(
-        x=alt.X("predicted:Q", title="predicted reward (a round)", scale=alt.Scale(zero=False)),
+        x=alt.X("predicted:Q", axis=alt.Axis(title="predicted reward (a round)", tickCount=5), scale=FREE),
         tooltip=_numbers("predicted", "observed", "lower", "upper"),
     )
-    y = {"scale": alt.Scale(zero=False), "axis": above("observed reward (a round)")}
-    bars = base.mark_rule(color=CANDIDATE, strokeWidth=2).encode(y=alt.Y("lower:Q", **y), y2="upper:Q")
+    y = above("observed reward (a round)")
+    bars = base.mark_rule(color=CANDIDATE, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2="upper:Q")
     points = base.mark_point(filled=True, opacity=1, color=CANDIDATE, shape="diamond", size=70).encode(
-        y=alt.Y("observed:Q", **y)
+        y=alt.Y("observed:Q", scale=FREE, axis=y)
     )
     return alt.layer(line, bars, points).properties(height=HEIGHT)
 
 
 def propensity_chart(frame: pl.DataFrame) -> Chart:
     """How many logged rounds have a propensity in each range; frame: range, rounds."""
+    axis = alt.Axis(title="propensity of the action taken", labelAngle=-35, labelOverlap=False)
     return (
         alt.Chart(frame)
         .mark_bar(color=LIGHT_GREY)
         .encode(
-            x=alt.X(
-                "range:N",
-                sort=None,
-                title="propensity of the action taken",
-                axis=alt.Axis(labelAngle=-35, labelOverlap=False),
-            ),
+            x=alt.X("range:N", sort=None, axis=axis),
             y=alt.Y("rounds:Q", axis=above("logged rounds")),
             tooltip=["range", alt.Tooltip("rounds:Q", format=",")],
         )
@@ -141,8 +137,8 @@ def certificate_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     colours, dashes = [CANDIDATE, AMBER, GREY, INCUMBENT, SKY], [[1, 0], [6, 3], [1, 0], [2, 3], [8, 2, 2, 2]]
     legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
     base = alt.Chart(frame).encode(
-        x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)"),
-        y=alt.Y("value:Q", axis=above(f"mean {quantity} ({unit})"), scale=alt.Scale(zero=False)),
+        x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)", scale=WHOLE),
+        y=alt.Y("value:Q", axis=above(f"mean {quantity} ({unit})"), scale=FREE),
         tooltip=["line", alt.Tooltip("budget:Q", format="g"), *_numbers("value")],
     )
     drawn = base.mark_line(strokeWidth=2.5).encode(
@@ -158,15 +154,18 @@ def certificate_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
 def arrivals_chart(frame: pl.DataFrame) -> Chart:
     """Decisions by day, with and without an outcome by now; frame: day, answer, decisions."""
     answers = ["with an outcome", "without one yet"]
+    colours = alt.Scale(domain=answers, range=[LIGHT_GREY, AMBER])
+    axis = alt.Axis(title="day of the decision (UTC)", format="%Y-%m-%d", labelOverlap=True)
+    day = "utcyearmonthdate(day):T"
     return (
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("utcyearmonthdate(day):T", title="day of the decision (UTC)", axis=alt.Axis(format="%Y-%m-%d")),
+            x=alt.X(day, axis=axis),
             y=alt.Y("decisions:Q", axis=above("decisions (a day)"), stack="zero"),
-            color=alt.Color("answer:N", scale=alt.Scale(domain=answers, range=[LIGHT_GREY, AMBER]), legend=TOP),
+            color=alt.Color("answer:N", scale=colours, legend=TOP),
             tooltip=[
-                alt.Tooltip("utcyearmonthdate(day):T", title="day", format="%Y-%m-%d"),
+                alt.Tooltip(day, title="day", format="%Y-%m-%d"),
                 "answer",
                 alt.Tooltip("decisions:Q", format=","),
             ],

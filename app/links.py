@@ -48,6 +48,8 @@ def choose_iteration(screen: str, known: Sequence[Iteration]) -> tuple[Iteration
         st.warning(plain(target.dead))
     if target.system:
         st.session_state[system_key] = target.system
+    elif st.session_state.get(system_key) not in {each.report.system for each in known}:
+        st.session_state[system_key] = newest_judged(known).report.system
     if target.iteration:
         st.session_state[iteration_key] = target.iteration.iteration_id
 

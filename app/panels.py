@@ -97,12 +97,14 @@ def changed(iteration: Iteration, known: Sequence[Iteration]) -> None:
 
 def table(frame: pl.DataFrame, alt: str) -> None:
     """A frame that can be searched and exported, as plain text; `alt` says what it holds."""
-    whole = {
-        name: st.column_config.NumberColumn(format="localized") for name, of in frame.schema.items() if of.is_integer()
+    number = st.column_config.NumberColumn
+    formats = {
+        name: number(format="localized") if of.is_integer() else number(format="%.4g")
+        for name, of in frame.schema.items()
+        if of.is_numeric()
     }
-    broken = {name: st.column_config.NumberColumn(format="%.4g") for name, of in frame.schema.items() if of.is_float()}
     height: Literal["content", "auto"] = "content" if len(frame) <= ROWS_AT_ONCE else "auto"
-    st.dataframe(frame, hide_index=True, width="stretch", height=height, column_config=whole | broken, alt=alt)
+    st.dataframe(frame, hide_index=True, width="stretch", height=height, column_config=formats, alt=alt)
 
 
 def link(iteration: Iteration) -> None:

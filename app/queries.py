@@ -16,11 +16,9 @@ from quaestor.errors import QuaestorError
 from quaestor.registry.judging import HEALTH
 from quaestor.registry.report import IterationReport, reports
 from quaestor.settings import Settings
-from quaestor.store import arrivals, audit, evidence, health, iterations, networks
+from quaestor.store import Connection, arrivals, audit, evidence, health, iterations, networks
 
 Kind: TypeAlias = Literal["payments", "inventory"]
-Connection: TypeAlias = Any
-"""An open store: only `quaestor.store` knows which database it is."""
 
 AUDIT_ENTRIES = 12
 

@@ -10,18 +10,28 @@ Quantity: TypeAlias = Literal["on_hand", "in_transit", "ordered", "shipped", "de
 
 LAYERS = {"supplier": 0, "warehouse": 1, "store": 2}
 CAUSES = ("holding", "underage", "purchase")
-EDGES_SHOWN = 1_200
+EDGES_DRAWN = 1_000
+EPOCHS_DRAWN = 1_000
 
 
 def learning(curve: dict[str, Any]) -> pl.DataFrame:
-    """Cost by epoch on the training and on the dev periods: epoch, on, cost."""
+    """Cost by epoch on the training and on the dev periods: epoch, on, cost; of a long curve every n-th epoch."""
     names = {"train_cost": "training periods", "dev_cost": "dev periods"}
-    rows = [(epoch["number"], on, epoch[name]) for epoch in curve["epochs"] for name, on in names.items()]
+    drawn = curve["epochs"][:: every(len(curve["epochs"]))]
+    rows = [(epoch["number"], on, epoch[name]) for epoch in drawn for name, on in names.items()]
     return pl.DataFrame(rows, schema={"epoch": pl.Int64, "on": pl.String, "cost": pl.Float64}, orient="row")
 
 
+def every(epochs: int) -> int:
+    """Every how many epochs one is drawn."""
+    return -(-epochs // EPOCHS_DRAWN)
+
+
 def nodes(network: dict[str, Any], place: str | None = None) -> pl.DataFrame:
-    """Where each node is drawn, suppliers left, stores right: name, kind, x, y, chosen, holding_cost, underage_cost."""
+    """Where nodes are drawn, suppliers left, stores right: name, kind, x, y, chosen, holding_cost, underage_cost.
+
+    Of a network with more edges than can be told apart, only the chosen place and its neighbours are drawn.
+    """
     rows = []
     for kind, layer in LAYERS.items():
         members = [node for node in network["nodes"] if node["kind"] == kind]
@@ -38,7 +48,11 @@ def nodes(network: dict[str, Any], place: str | None = None) -> pl.DataFrame:
         "holding_cost": pl.Float64,
         "underage_cost": pl.Float64,
     }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    if len(network["edges"]) <= EDGES_DRAWN:
+        return frame
+    ends = {end for edge in _drawn(network, place) for end in (edge["source"], edge["target"])}
+    return frame.filter(pl.col("name").is_in(ends | {str(place)}))
 
 
 def edges(network: dict[str, Any], place: str | None = None) -> pl.DataFrame:
@@ -46,17 +60,13 @@ def edges(network: dict[str, Any], place: str | None = None) -> pl.DataFrame:
 
     Of a network with more edges than can be told apart, only those of the chosen place are drawn.
     """
-    drawn = [
-        edge
-        for edge in network["edges"]
-        if len(network["edges"]) <= EDGES_SHOWN or place in (edge["source"], edge["target"])
-    ]
+    drawn = _drawn(network, place)
     frame = pl.DataFrame(
         [(edge["source"], edge["target"], edge["lead_time"], float(edge.get("unit_cost", 0))) for edge in drawn],
         schema={"source": pl.String, "target": pl.String, "lead_time": pl.Int64, "unit_cost": pl.Float64},
         orient="row",
     )
-    at = nodes(network).select("name", "x", "y")
+    at = nodes(network, place).select("name", "x", "y")
     return (
         frame.join(at, left_on="source", right_on="name")
         .join(at.rename({"x": "x2", "y": "y2"}), left_on="target", right_on="name")
@@ -100,3 +110,10 @@ def cost_split(plays: dict[str, Any], product: str) -> pl.DataFrame:
         rows += [(cause, who, cost) for cause, cost in zip(CAUSES, costs, strict=True)]
         rows.append(("total", who, sum(costs)))
     return pl.DataFrame(rows, schema={"cause": pl.String, "who": pl.String, "cost": pl.Float64}, orient="row")
+
+
+def _drawn(network: dict[str, Any], place: str | None) -> list[dict[str, Any]]:
+    edges: list[dict[str, Any]] = network["edges"]
+    if len(edges) <= EDGES_DRAWN:
+        return edges
+    return [edge for edge in edges if place in (edge["source"], edge["target"])][:EDGES_DRAWN]

@@ -32,11 +32,6 @@ CODE = ("models.inventory", "quaestor.log.demand", "quaestor.export.spec", "quae
 
 
 GOLDEN_ROUNDS = 8
-YARDSTICKS: dict[str, PolicyParams] = {
-    "newsvendor": NewsvendorParams(),
-    "newsvendor, learned quantile": NewsvendorParams(quantile="learned"),
-    "base stock": BaseStockParams(),
-}
 
 
 def train_policy(
@@ -102,12 +97,20 @@ def train_yardsticks(
 ) -> dict[str, PolicyIteration]:
     """Every classical policy, fitted by the same gradients on the same weeks."""
     trained = {}
-    for name, params in YARDSTICKS.items():
+    for name, params in _yardsticks(study.windows.history).items():
         trained[name], _ = train_policy(
             settings, study, recorded, params, study.yardsticks, 0.0, "yardstick", None, lambda _: None
         )
         say(f"{study.system}: yardstick {name} ready")
     return trained
+
+
+def _yardsticks(window: int) -> dict[str, PolicyParams]:
+    return {
+        "newsvendor": NewsvendorParams(window=window),
+        "newsvendor, learned quantile": NewsvendorParams(quantile="learned", window=window),
+        "base stock": BaseStockParams(window=window),
+    }
 
 
 def _spec(

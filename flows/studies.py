@@ -101,6 +101,11 @@ class InventoryStudy:
     def __post_init__(self) -> None:
         if self.products is not None and self.products < 2:
             raise ValueError(f"products must be 2 or more, found {self.products}.")
+        if self.policy.window > self.windows.history:
+            raise ValueError(
+                f"policy.window is {self.policy.window}, but only windows.history = {self.windows.history} periods are "
+                "known at the start; lengthen the history or shorten the window."
+            )
         if self.cap_multiple <= 0 or self.noise_draws < 1:
             raise ValueError("cap_multiple must be above 0 and noise_draws 1 or more.")
 

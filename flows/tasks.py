@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from quaestor.errors import StoreBusyError
+from quaestor.errors import QuaestorError, StoreBusyError
+
+
+class _Sentence(logging.Filter):
+    """Lets what we refuse on purpose appear as its sentence, without a trace."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, QuaestorError):
+            record.msg, record.args, record.exc_info, record.exc_text = str(error), None, None, None
+        return True
+
+
+for _handler in logging.getLogger("prefect").handlers:
+    _handler.addFilter(_Sentence())
 
 P = ParamSpec("P")
 R = TypeVar("R")

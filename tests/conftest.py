@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# Prefect reads its surroundings when it is first imported, which is before any test's own folder exists.
+os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="quaestor-tests-prefect-")
 
 from quaestor.settings import Settings
 

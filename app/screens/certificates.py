@@ -25,14 +25,16 @@ def show() -> None:
     st.header(plain(sentence(certificate)), anchor=False)
     validity(certificate)
     panels.link(chosen)
-    left, right = st.columns([3, 2])
-    with left:
-        subject = certificate.subject
-        drawn = charts.certificate_chart(certified.curves(certificate), subject.quantity, subject.unit)
-        st.altair_chart(drawn, alt="Certified bound over attack budgets, with nominal, unsmoothed and strongest attack")
-    with right:
-        panels.table(certified.bounds(certificate), "The bound at each budget")
-        st.caption(plain(f"Noise: {subject.noise}. Budgets are in the same unit."))
+    subject = certificate.subject
+    drawn = charts.certificate_chart(certified.curves(certificate), subject.quantity, subject.unit)
+    st.altair_chart(drawn, alt="Certified bound over attack budgets, with nominal, unsmoothed and strongest attack")
+    panels.table(certified.bounds(certificate), "The bound at each budget")
+    st.caption(
+        plain(
+            f"Noise: {subject.noise}. Budgets are in the same unit. No attack can lead beyond the bound; the strongest "
+            "one tried may lie far from it."
+        )
+    )
     st.subheader("Not covered", anchor=False)
     for limit in subject.not_covered:
         st.text(f"• {limit}")

@@ -37,7 +37,7 @@ def sentence(found: Feedback) -> str:
     """How much arrived, and how much of it was kept out."""
     decisions, kept_out = int(found.systems["decisions"].sum()), int(found.reasons["rows"].sum())
     pending = int(found.systems["pending"].sum())
-    waits = "no row waits" if not kept_out else f"{kept_out:,} rows wait"
+    waits = {0: "no row waits", 1: "1 row waits"}.get(kept_out, f"{kept_out:,} rows wait")
     return (
         f"{len(found.files):,} files were ingested; of {decisions:,} decisions {pending:,} are pending; "
         f"{waits} in quarantine."
@@ -52,20 +52,20 @@ def systems(found: Feedback) -> None:
     shown = found.systems.select(
         "system",
         "decisions",
-        pl.col("with_outcome").alias("with an outcome"),
+        pl.col("with_outcome").alias("with outcome"),
         "matured",
         "expired",
         "pending",
-        pl.col("window_hours").alias("attribution window (hours)"),
-        pl.col("median_delay_hours").round(2).alias("median delay of an outcome (hours)"),
+        pl.col("window_hours").alias("window (hours)"),
+        pl.col("median_delay_hours").round(2).alias("median delay (hours)"),
         pl.col("newest_decision").dt.truncate("1s").alias("newest decision (UTC)"),
         pl.col("newest_outcome").dt.truncate("1s").alias("newest outcome (UTC)"),
     )
     panels.table(shown, "Decisions and outcomes of each system")
     st.caption(
         "Matured: the attribution window closed on an outcome. Expired: it closed on none, and the round counts as the "
-        "declared default. Pending: it is still open, and the round teaches nothing yet. Without an iteration a system "
-        "has no window."
+        "declared default. Pending: it is still open, and the round teaches nothing yet. The window is that of the "
+        "newest iteration. Delay: from a decision to its outcome."
     )
 
 

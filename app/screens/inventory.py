@@ -11,7 +11,7 @@ from app.checks import checks
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
 from app.queries import Iteration, inventory_evidence, overview
-from app.style import figure
+from app.style import figure, plain
 from quaestor.registry.evaluation import Evaluation
 
 QUANTITIES: dict[stock.Quantity, str] = {
@@ -54,7 +54,7 @@ def gain(chosen: Iteration, evaluation: Evaluation) -> None:
     columns[0].metric(f"Gain ({evaluation.unit})", figure(value), help="The paired difference to the incumbent.")
     columns[1].metric(f"{evaluation.difference.confidence:.0%} interval", f"{figure(lower)} to {figure(upper)}")
     columns[2].metric("Pairs compared", f"{evaluation.pairs:,}", help="Products, each under both policies.")
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     with left:
         drawn = charts.gain_chart(frames.gains_by(evaluation), evaluation.unit)
         st.altair_chart(drawn, alt="Gain over the incumbent and each yardstick, with intervals and the zero line")
@@ -71,13 +71,16 @@ def gain(chosen: Iteration, evaluation: Evaluation) -> None:
 @st.fragment
 def inside(network: dict[str, Any], plays: dict[str, Any] | None) -> None:
     """The network, and what happened at a chosen place with a chosen product."""
-    st.subheader(f"Inside the network {network['name']}", anchor=False)
+    st.subheader(plain(f"Inside the network {network['name']}"), anchor=False)
     left, right = st.columns(2)
-    place = left.selectbox("Place", stock.places(network), help="A warehouse or a store; it stands out in the picture.")
-    drawn = network_charts.network_chart(stock.nodes(network, place), stock.edges(network, place))
+    places, first = stock.places(network), stock.stores(network)[0]
+    said = "A warehouse or a store; it stands out in the picture."
+    place = left.selectbox("Place", places, index=places.index(first), help=said)
+    edges = stock.edges(network, place)
+    drawn = network_charts.network_chart(stock.nodes(network, place), edges)
     st.altair_chart(drawn, alt=f"The network: who supplies whom, with lead times; {place} stands out")
-    if len(network["edges"]) > stock.EDGES_SHOWN:
-        st.caption(f"Only the edges of {place} are drawn, of {len(network['edges']):,}.")
+    if len(edges) < len(network["edges"]):
+        st.caption(plain(f"{len(edges):,} edges of {place} are drawn, of {len(network['edges']):,} in the network."))
     if plays is None:
         st.text("No play of this iteration was kept: what happened inside cannot be shown.")
         return
@@ -110,6 +113,8 @@ def learning(curve: dict[str, Any] | None, chosen: Iteration) -> None:
     unit = evaluation.unit if evaluation else "cost per store and period"
     drawn = network_charts.learning_chart(stock.learning(curve), int(curve["best"]), unit)
     st.altair_chart(drawn, alt="Cost by epoch on training and dev periods, and the epoch that was kept")
+    if stock.every(len(curve["epochs"])) > 1:
+        st.caption(f"One epoch in {stock.every(len(curve['epochs']))} is drawn.")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from app.checks import checks
 from app.guard import NOTHING_YET, nothing_yet, present, reading
 from app.links import newest_judged
 from app.queries import Iteration, Overview, overview
-from app.style import figure, plain, short
+from app.style import figure, plain
 
 WAITING = "waits for approval"
 
@@ -29,9 +29,11 @@ def show() -> None:
     panels.headline(newest[0])
     panels.link(newest[0])
     for each in newest[1:]:
-        with st.container(horizontal=True, vertical_alignment="center"):
+        word, said, way = st.columns([2, 8, 3], vertical_alignment="center")
+        with word:
             panels.verdict(each)
-            st.text(each.report.sentence())
+        said.text(each.report.sentence())
+        with way:
             panels.link(each)
     waiting(store)
     live(store)
@@ -64,7 +66,7 @@ def waiting(store: Overview) -> None:
         st.text("Nothing waits for a person.")
     for each in held:
         _, command = panels.next_step(each)
-        st.text(each.report.sentence())
+        st.text(f"{each.report.system}: iteration {each.label} waits for approval; the gate says promote.")
         st.code(command, language=None)
     if store.quarantined:
         st.page_link(
@@ -116,10 +118,7 @@ def _live_row(system: str, iteration: Iteration | None, since: object) -> dict[s
         "iteration": iteration.label if iteration else "unknown",
         "policy": iteration.report.policy if iteration else "unknown",
         "live since (UTC)": since,
-        "gain when it was judged": f"{figure(gain[0])} ({figure(gain[1])} to {figure(gain[2])})"
-        if gain
-        else "not judged",
-        "against": short(iteration.report.incumbent_id) if iteration and gain else "",
+        "gain when judged": f"{figure(gain[0])} ({figure(gain[1])} to {figure(gain[2])})" if gain else "not judged",
         "certified": "yes" if iteration and iteration.report.certificate else "no",
     }
 

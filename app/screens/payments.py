@@ -12,6 +12,8 @@ from app.queries import Iteration, PaymentsEvidence, overview, payments_evidence
 from app.style import figure
 from quaestor.registry.evaluation import Evaluation
 
+ITERATIONS_DRAWN = 40
+
 
 def show() -> None:
     """One payments iteration among its system's generations."""
@@ -43,6 +45,7 @@ def over_generations(generations: tuple[Iteration, ...], evidence: PaymentsEvide
         return
     evaluation = judged[-1].report.evaluation
     assert evaluation is not None
+    drawn_of, judged = len(judged), judged[-ITERATIONS_DRAWN:]
     quantity, unit = f"value: mean {evaluation.quantity}", evaluation.unit
     left, right = st.columns(2)
     with left:
@@ -56,6 +59,7 @@ def over_generations(generations: tuple[Iteration, ...], evidence: PaymentsEvide
     st.caption(
         f"Whiskers: {evaluation.difference.confidence:.0%} intervals. Each iteration is compared with the incumbent of "
         "its time on the same rounds; the paired gain is known better than either value, so judge by the gain."
+        + (f" The newest {len(judged)} of {drawn_of:,} are drawn." if drawn_of > len(judged) else "")
     )
 
 
@@ -64,7 +68,7 @@ def estimate(chosen: Iteration, evaluation: Evaluation, evidence: PaymentsEviden
     st.subheader(f"Gain of iteration {chosen.label}", anchor=False)
     value, lower, upper = evaluation.gain
     confidence = f"{evaluation.difference.confidence:.0%} interval"
-    columns = st.columns(4)
+    columns = st.columns([2, 3, 2, 2])
     columns[0].metric(f"Gain ({evaluation.unit})", figure(value), help="The paired difference to the incumbent.")
     columns[1].metric(confidence, f"{figure(lower)} to {figure(upper)}", help=evaluation.difference.method)
     columns[2].metric("Rounds compared", f"{evaluation.pairs:,}")
@@ -105,10 +109,13 @@ def actions_and_calibration(chosen: Iteration, evaluation: Evaluation, evidence:
 def overlap(chosen: Iteration, evaluation: Evaluation) -> None:
     """How far the log can speak for the two policies."""
     st.subheader("Overlap", anchor=False)
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     with left:
         panels.table(frames.overlaps(evaluation), "How well the log covers candidate and incumbent")
-        st.caption("The effective size is how many rounds of the policy's own the log is worth.")
+        st.caption(
+            "The effective size is how many rounds of the policy's own the log is worth. The mean weight is 1 where "
+            "logged propensities are right."
+        )
     with right:
         histogram = chosen.data.get("propensity_histogram")
         if histogram:

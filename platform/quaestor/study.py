@@ -53,6 +53,13 @@ def parse(record_type: type[Record], mapping: Mapping[str, Any], where: str) -> 
         raise UsageError(f"{where}: {error}") from None
 
 
+def refuse_unknown(what: str, word: str, known: Iterable[str]) -> None:
+    """Raises UsageError when a word is not among the known ones, with the nearest of them."""
+    choices = list(known)
+    if word not in choices:
+        raise UsageError(f"No {what} {word!r}.{did_you_mean(word, choices)}")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest known one, or all of them."""
     choices = list(known)

@@ -15,7 +15,7 @@ from quaestor.log.adapters.open_bandit import read_open_bandit
 from quaestor.log.columns import Kind, typed
 from quaestor.log.contracts import Checked, check
 from quaestor.store import Connection, Store, events, files, quarantine
-from quaestor.study import did_you_mean, parse
+from quaestor.study import parse, refuse_unknown
 
 Reader = Callable[[pl.DataFrame, Path, str | None], dict[Kind, pl.DataFrame]]
 
@@ -72,8 +72,7 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
 
     Raises UsageError for an unknown format, a file that cannot be read or that lacks columns.
     """
-    if file_format not in FORMATS:
-        raise UsageError(f"No format {file_format!r}.{did_you_mean(file_format, FORMATS)}")
+    refuse_unknown("format", file_format, FORMATS)
     digest = _digest(path, file_format, system)
     with store.read() as connection:
         known = files.summary_of(connection, digest)

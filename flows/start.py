@@ -1,0 +1,60 @@
+"""How the command line starts flows: what can be refused is refused before Prefect starts anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows.studies import read_inventory_study, read_payments_study
+from models.inventory.network import read_network
+from quaestor.log.ingest import FORMATS, IngestSummary
+from quaestor.study import read_toml, refuse_unknown
+
+
+def demo(source: Path | None = None) -> list[Any]:
+    """Plays the demo; see `flows.demo.run_demo`."""
+    from flows.demo import run_demo
+
+    return run_demo(source)
+
+
+def ingest(file_format: str, paths: list[Path], system: str | None = None) -> list[IngestSummary]:
+    """Ingests files; see `flows.ingest.run_ingest`. Raises UsageError for an unknown format."""
+    from flows.ingest import run_ingest
+
+    refuse_unknown("format", file_format, FORMATS)
+    return run_ingest(file_format, paths, system)
+
+
+def payments(study: Path) -> Any:
+    """Retrains a payments system; raises UsageError for a study that cannot be read."""
+    from flows.retrain_payments import run_retrain_payments
+
+    read_payments_study(study)
+    return run_retrain_payments(study)
+
+
+def inventory(study: Path) -> Any:
+    """Retrains an inventory system; raises UsageError for a study or network that cannot be read."""
+    from flows.retrain_inventory import run_retrain_inventory
+
+    read_network(read_inventory_study(study).network)
+    return run_retrain_inventory(study)
+
+
+def certify(study: Path, iteration_id: str) -> Any:
+    """Certifies an iteration again; raises UsageError for a study that cannot be read."""
+    from flows.certify import run_certify
+
+    if read_toml(study).get("kind") == "inventory":
+        read_network(read_inventory_study(study).network)
+    else:
+        read_payments_study(study)
+    return run_certify(study, iteration_id)
+
+
+def export(iteration_id: str) -> str:
+    """Exports an iteration; returns the bundle's folder."""
+    from flows.export import run_export
+
+    return run_export(iteration_id)

@@ -1,0 +1,191 @@
+"""Inventory from a user's own network and demand file to a bundle, and training that is interrupted on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import flows.inventory_training as training
+from flows.inventory_problem import load_problem
+from flows.retrain_inventory import run_retrain_inventory
+from flows.studies import read_inventory_study
+from quaestor.errors import UsageError
+from quaestor.export.runtime import load
+from quaestor.log.ingest import ingest_file
+from quaestor.registry import iteration as registry
+from quaestor.settings import Settings
+from quaestor.store import Store, evidence
+
+NETWORK = """
+name = "corner-shops"
+unmet_demand = "lost"
+nodes = [
+    { name = "factory", kind = "supplier" },
+    { name = "depot", kind = "warehouse", holding_cost = 0.3 },
+    { name = "north", kind = "store", holding_cost = 1.0, underage_cost = 9.0 },
+    { name = "south", kind = "store", holding_cost = 1.0, underage_cost = 7.0 },
+]
+edges = [
+    { source = "factory", target = "depot", lead_time = 2 },
+    { source = "depot", target = "north", lead_time = 1 },
+    { source = "depot", target = "south", lead_time = 2 },
+]
+"""
+STUDY = """
+kind = "inventory"
+system = "corner-shops"
+network = "network.toml"
+noise_draws = 2
+
+[windows]
+train = [0, 40]
+dev = [24, 52]
+test = [36, 64]
+history = 8
+warmup = 8
+
+[policy]
+kind = "graph"
+width = 8
+rounds = 1
+window = 8
+calendar = 0
+
+[hdpo]
+epochs = 6
+batch = 6
+
+[yardsticks]
+epochs = 5
+batch = 6
+learning_rate = 0.05
+
+[certificate]
+noise_scale = 0.03
+budgets = [0.015, 0.03, 0.045]
+episodes = 40
+
+[gate]
+certified_budget = 0.03
+minimum_pairs = 8
+"""
+
+
+@pytest.fixture
+def study(settings: Settings, tmp_path: Path) -> Path:
+    """A study folder and an ingested CSV of undated demand with one return in it."""
+    (tmp_path / "network.toml").write_text(NETWORK)
+    (tmp_path / "study.toml").write_text(STUDY)
+    draw = np.random.default_rng(3)
+    rows = [
+        {"product": f"P{p}", "store": s, "period": t, "units": int(draw.poisson(4 + 3 * p))}
+        for p in range(12)
+        for s in ("north", "south")
+        for t in range(64)
+    ]
+    rows[0]["units"] = -5
+    pl.DataFrame(rows).write_csv(tmp_path / "demand.csv")
+    assert ingest_file(settings.store, "demand", tmp_path / "demand.csv", "corner-shops").added == len(rows)
+    return tmp_path / "study.toml"
+
+
+def test_returns_are_not_demand(settings: Settings, study: Path) -> None:
+    recorded = load_problem(settings, read_inventory_study(study))
+    assert recorded.data["returns_clipped"] == 1
+    assert float(recorded.problem.train.demand.min()) == 0.0
+    assert recorded.problem.test.periods == 64 - 36 - 8
+
+
+def test_windows_beyond_the_records_and_gaps_are_said(settings: Settings, study: Path, tmp_path: Path) -> None:
+    longer = study.read_text().replace("test = [36, 64]", "test = [36, 90]")
+    (tmp_path / "longer.toml").write_text(longer)
+    with pytest.raises(UsageError, match="only 64 periods are recorded"):
+        load_problem(settings, read_inventory_study(tmp_path / "longer.toml"))
+    with settings.store.write() as connection:
+        connection.execute("delete from demand where period = 20 and product = 'P3' and store = 'north'")
+    with pytest.raises(UsageError, match="Demand has gaps"):
+        load_problem(settings, read_inventory_study(study))
+
+
+@pytest.mark.slow
+def test_from_a_csv_to_a_bundle_that_orders(settings: Settings, study: Path, tmp_path: Path) -> None:
+    made = run_retrain_inventory(study)
+    candidate = registry.get(settings.store, settings.data, made.candidate_id)
+    with settings.store.read() as connection:
+        _, evaluation = evidence.latest(connection, made.candidate_id, "evaluation", made.incumbent_id)
+        _, curve = evidence.latest(connection, made.candidate_id, "learning_curve")
+        _, plays = evidence.latest(connection, made.candidate_id, "plays")
+        _, certificate = evidence.latest(connection, made.candidate_id, "certificate")
+    assert set(evaluation["others"]) == {"to newsvendor", "to newsvendor, learned quantile", "to base stock"}
+    assert evaluation["pairs"] == 12
+    assert len(curve["epochs"]) == 6
+    assert len(plays["candidate"]) == 3
+    assert all(
+        bound >= attacked for bound, attacked in zip(certificate["bounds"], certificate["attacked"], strict=True)
+    )
+    assert min(certificate["bounds"]) >= certificate["nominal"]
+    again = run_retrain_inventory(study)
+    assert {"training", "evaluation", "certificate", "verdict"} <= set(again.done_before)
+
+    from quaestor.export.from_iteration import export_iteration
+
+    bundle, _ = export_iteration(settings.store, settings.data, made.candidate_id, settings.bundles, "t", "a drill")
+    rows = json.loads(candidate.read("golden_rows.json"))
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows))
+    orders = load(bundle.folder).decide(pl.read_json(path))
+    assert orders.columns == ["system", "product", "period", "source", "target", "units"]
+    assert (orders["units"] >= 0).all()
+    shipped = orders.filter(pl.col("source") == "depot").group_by("product").agg(pl.col("units").sum())
+    stock = {row["product"]: row["on_hand"][0] for row in rows}
+    assert all(units <= stock[product] + 1e-4 for product, units in shipped.iter_rows())
+
+
+class _PulledError(RuntimeError):
+    """The plug, pulled in the middle of training."""
+
+
+@pytest.mark.slow
+def test_interrupted_training_goes_on_to_the_same_iteration(
+    settings: Settings, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Iterations are named by their content, so the same name means bit-identical weights."""
+    params = read_inventory_study(study)
+    recorded = load_problem(settings, params)
+
+    def train(where: Settings) -> str:
+        made, new = training.train_policy(
+            where, params, recorded, params.policy, params.hdpo, 0.03, "candidate", None, lambda _: None
+        )
+        assert new
+        return made.iteration_id
+
+    elsewhere = Settings(data=tmp_path / "elsewhere")
+    straight = train(elsewhere)
+    writes = 0
+
+    def pull_the_plug(path: Path, content: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == 4:
+            raise _PulledError
+        real(path, content)
+
+    real = training.write_file
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "write_file", pull_the_plug)
+        with pytest.raises(_PulledError):
+            train(settings)
+    assert len(list(settings.checkpoints.glob("*.pt"))) == 1
+    lines: list[str] = []
+    made, _ = training.train_policy(
+        settings, params, recorded, params.policy, params.hdpo, 0.03, "candidate", None, lines.append
+    )
+    assert made.iteration_id == straight
+    assert any("goes on after epoch 3" in line for line in lines)
+    assert list(settings.checkpoints.glob("*.pt")) == []
+    assert isinstance(elsewhere.store, Store)
