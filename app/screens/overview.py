@@ -69,9 +69,8 @@ def waiting(store: Overview) -> None:
         st.text(f"{each.report.system}: iteration {each.label} waits for approval; the gate says promote.")
         st.code(command, language=None)
     if store.quarantined:
-        st.page_link(
-            "screens/feedback_health.py", label=f"{store.quarantined:,} rows wait in quarantine: look at the reasons"
-        )
+        rows = "1 row waits" if store.quarantined == 1 else f"{store.quarantined:,} rows wait"
+        st.page_link("screens/feedback_health.py", label=f"{rows} in quarantine: look at the reasons →")
 
 
 def live(store: Overview) -> None:

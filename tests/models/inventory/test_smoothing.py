@@ -208,6 +208,5 @@ def test_no_attack_beats_the_certificate(
     )
     assert total_size(attacks["steepest"], layout, scale) == pytest.approx(budget, rel=1e-4)
     costs = {name: float(np.minimum(played(2, shift), cap).mean()) for name, shift in attacks.items()}
-    print(ratio,clean.mean(),bound,cap,costs)
     assert max(costs.values()) <= bound, costs
     assert costs["steepest"] > clean.mean()  # it is an attack, not a favour

@@ -1,0 +1,71 @@
+"""One decision in process, and many at once, with full propensities: logistic and boosted-tree policies."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from benchmarks.report import Row, options, report, seconds
+from models.payments.exploration.inverse_gap import InverseGap
+from models.payments.features import FeatureParams, fit_features
+from models.payments.oracles.boosted import BoostedParams
+from models.payments.oracles.fit import OracleParams, fit_oracle
+from models.payments.oracles.logistic import LogisticParams
+from models.payments.policy import build_policy
+from models.payments.world import ACTIONS, Payments, PaymentsWorld, WorldParams
+from quaestor.export.encoding import encode
+from quaestor.export.payments_policy import PaymentsPolicy
+from quaestor.export.spec import PaymentsSpec
+
+
+def main() -> None:
+    """Rows: policy, p50_us and p99_us of one decision from encoded features, decisions_per_s of a batch, and
+    `encode_share`, the part of a batch's time that turning frames into arrays takes."""
+    arguments = options(__doc__).parse_args()
+    rounds, singles = (20_000, 2_000) if arguments.quick else (200_000, 20_000)
+    world = PaymentsWorld(WorldParams())
+    payments = world.payments(rounds, 0, "bench")
+    params: dict[str, OracleParams] = {"logistic": LogisticParams(), "boosted": BoostedParams()}
+    report([_measure(name, _policy(world, found), payments, singles) for name, found in params.items()], arguments.json)
+
+
+def _policy(world: PaymentsWorld, params: OracleParams) -> PaymentsPolicy:
+    payments = world.payments(20_000, 0, "training")
+    features = fit_features(payments.context(), FeatureParams())
+    uniform = payments.eligible / payments.eligible.sum(axis=1, keepdims=True)
+    draw = np.random.default_rng(0)
+    action = (uniform.cumsum(axis=1) < draw.random((len(payments), 1))).sum(axis=1)
+    chance = world.success(payments)[np.arange(len(payments)), action]
+    reward = (draw.random(len(payments)) < chance).astype(np.float64)
+    contexts = encode(features, payments.context())
+    oracle = fit_oracle(params, features, contexts, action, reward, len(ACTIONS), seed=0)
+    spec = PaymentsSpec("payments", "bench", ACTIONS, "none", features, 0.1, "salt")
+    return build_policy(oracle, InverseGap(), spec)
+
+
+def _measure(name: str, policy: PaymentsPolicy, payments: Payments, singles: int) -> Row:
+    context = payments.context()
+    contexts = policy.encode(context)
+    whole = seconds(lambda: policy.choose(policy.encode(context), payments.eligible, payments.event_ids))
+    coding = seconds(lambda: policy.encode(context))
+    taken = []
+    for number in range(singles):
+        row = np.array([number])
+        one, allowed, event = contexts.rows(row), payments.eligible[row], [payments.event_ids[number]]
+        start = time.perf_counter()
+        policy.choose(one, allowed, event)
+        taken.append(time.perf_counter() - start)
+    p50, p99 = np.quantile(taken, (0.5, 0.99)) * 1e6
+    return {
+        "policy": name,
+        "actions": len(ACTIONS),
+        "p50_us": float(p50),
+        "p99_us": float(p99),
+        "decisions_per_s": len(payments) / whole,
+        "encode_share": coding / whole,
+    }
+
+
+if __name__ == "__main__":
+    main()
