@@ -31,6 +31,14 @@ def opened(screen: str, **address: str) -> AppTest:
     return test.switch_page(f"screens/{screen}.py").run()
 
 
+def tour() -> Iterator[tuple[str, AppTest]]:
+    """Every screen in one session, as a reader clicks through them."""
+    test = AppTest.from_file(str(ROOT / "app" / "console.py"), default_timeout=30).run()
+    for screen in SCREENS:
+        test.query_params.clear()
+        yield screen, test.switch_page(f"screens/{screen}.py").run()
+
+
 def said(test: AppTest) -> str:
     """Everything a screen says in words."""
     kinds = (test.header, test.subheader, test.text, test.markdown, test.caption, test.warning, test.info, test.error)
@@ -48,27 +56,25 @@ def report_of(settings: Settings, iteration_id: str) -> IterationReport:
     return found
 
 
-@pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("made", [False, True], ids=["no store", "empty store"])
-def test_an_empty_store_says_what_to_do_next(settings: Settings, screen: str, made: bool) -> None:
+def test_an_empty_store_says_what_to_do_next(settings: Settings, made: bool) -> None:
     if made:
         with settings.store.read():
             pass
-    test = opened(screen)
-    assert not test.exception
-    assert test.info[0].value
-    assert "What to do next" in said(test)
-    assert any(command.startswith(("make demo", "quaestor ingest")) for command in commands(test))
+    for screen, test in tour():
+        assert not test.exception, screen
+        assert test.info[0].value, screen
+        assert "What to do next" in said(test), screen
+        assert any(command.startswith(("make demo", "quaestor ingest")) for command in commands(test)), screen
     assert settings.store.path.exists() == made, "a console that only reads makes no store"
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_every_screen_shows_a_filled_store_without_a_trace(filled: Filled, screen: str) -> None:
-    test = opened(screen)
-    assert not test.exception
-    assert not test.error
-    assert not test.warning
-    assert test.header, "the first line is a sentence"
+def test_every_screen_shows_a_filled_store_without_a_trace(filled: Filled) -> None:
+    for screen, test in tour():
+        assert not test.exception, screen
+        assert not test.error, screen
+        assert not test.warning, screen
+        assert test.header, "the first line is a sentence"
 
 
 def test_the_overview_begins_with_the_sentence_of_what_waits(settings: Settings, filled: Filled) -> None:
@@ -186,10 +192,9 @@ def test_what_a_person_closed_is_not_offered_again(settings: Settings, filled: F
 
 def test_evidence_that_cannot_be_read_is_one_sentence(settings: Settings, filled: Filled) -> None:
     keep(settings.store, filled.graph, EVALUATION, {"unheard_of": 1}, filled.base_stock)
-    for screen in SCREENS[:4]:
-        test = opened(screen)
-        assert not test.exception
-        assert "unheard" in test.error[0].value
+    for screen, test in tour():
+        assert not test.exception, screen
+        assert "unheard" in test.error[0].value if screen != "feedback_health" else test.header
 
 
 @pytest.fixture
@@ -218,14 +223,13 @@ class started:  # noqa: N801
         self.process.wait()
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_a_busy_store_is_one_plain_sentence_and_opens_when_it_is_free(screen: str, held: subprocess.Popen[str]) -> None:
-    test = opened(screen)
-    assert not test.exception
-    assert not test.error
-    assert [warning.value for warning in test.warning] == [
-        "The store is busy: another process has held it for 0.2 s. Try again in a moment."
-    ]
+def test_a_busy_store_is_one_plain_sentence_and_opens_when_it_is_free(held: subprocess.Popen[str]) -> None:
+    for screen, test in tour():
+        assert not test.exception, screen
+        assert not test.error, screen
+        assert [warning.value for warning in test.warning] == [
+            "The store is busy: another process has held it for 0.2 s. Try again in a moment."
+        ]
     held.communicate("\n")
     next(button for button in test.button if button.label == "Try again").click().run()
     assert not test.warning

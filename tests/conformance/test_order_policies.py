@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.inventory.feasibility import ration
 from models.inventory.graph_export import GraphRunner, inventory_graph
-from models.inventory.layout import Layout, layout_of
+from models.inventory.layout import layout_of
 from models.inventory.observation import Observation
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import OrderModule, PolicyParams, build_policy
@@ -141,10 +141,8 @@ def test_a_row_is_decided_by_itself(name: str) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-@every_member
+@pytest.mark.parametrize("name", sorted(MEMBERS.keys() - DRAWN_AT_BIRTH))
 def test_more_stock_never_means_more_orders_in_a_classical_policy(name: str) -> None:
-    if name in DRAWN_AT_BIRTH:
-        pytest.skip("an untrained network knows nothing of stock")
     policy = member(name)
     seen = observed(4, 50, policy.window)
     fuller = Observation(seen.on_hand + 1.0, seen.in_transit, seen.past_demand, seen.calendar)
@@ -206,6 +204,5 @@ def test_exporting_twice_gives_the_same_bytes_without_a_trace_of_this_machine(na
     content = exported(name)
     policy = member(name)
     assert inventory_graph(policy, LAYOUT, policy.window, calendar=1) == content
-    root = Path(__file__).parents[2]
-    for trace in (str(root), root.name + "/", str(Path.home()) + "/", sys.prefix, "site-packages", ".py"):
+    for trace in (str(Path(__file__).parents[2]), sys.prefix, "site-packages", "models/inventory", "graph_export.py"):
         assert trace.encode() not in content, trace

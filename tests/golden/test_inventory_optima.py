@@ -86,7 +86,7 @@ def test_the_simulator_attains_the_optimum_with_lost_sales(lead_time: int, under
     optimum = lost_sales_optimum(poisson_pmf(5.0), lead_time, 1.0, float(underage))
     layout = layout_of(one_store(lead_time, float(underage), "lost"))
     costs = simulated(layout, OrderTablePolicy(optimum), _whole(lost(layout, 3000, 250, seed=7)), whole_units=True)
-    assert error(costs) < 0.002 * optimum.cost
+    assert error(costs) < 0.003 * optimum.cost
     assert costs.mean() == pytest.approx(optimum.cost, abs=SIGMAS * error(costs))
 
 
@@ -127,7 +127,7 @@ def test_base_stock_learns_the_optimum_with_backlogged_demand() -> None:
     optimum = backlogged_optimum(5.0, 1.6, 4, 1.0, 9.0)
     layout = layout_of(one_store(4, 9.0, "backlogged"))
     policy = build_policy(BaseStockParams(window=0), layout, 5.0, seed=3)
-    assert float(policy.level) * 5.0 < 0.86 * optimum.level
+    assert policy.level.item() * 5.0 < 0.86 * optimum.level
     params = HDPOParams(epochs=15, batch=256, learning_rate=2e-2, scale_exponent=0.0)
     train(policy, layout, backlogged(layout, 4096, 60, seed=11), backlogged(layout, 2048, 60, seed=12), params, 30)
     scenarios = backlogged(layout, 6000, 250, seed=13)

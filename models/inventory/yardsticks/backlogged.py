@@ -34,7 +34,7 @@ def backlogged_optimum(
     unit and period. An order raised to level S in period t leaves S minus the demand of periods t to t + lead_time,
     so S is the underage / (underage + holding) quantile of demand over lead_time + 1 periods, and no policy does
     better (Zipkin 2000, "Foundations of Inventory Management", section 9.4). Clipping is not approximated away: at
-    mean 5 and deviation 1.6 it lowers the cost by up to 0.05 %, which shows in the third decimal. The law of one period,
+    mean 5 and deviation 1.6 it lowers the cost by up to 0.05 %, seen in the third decimal. The law of one period,
     with its atom at 0, is put on a fine grid and convolved. Raises ValueError for a lead time below 1.
     """
     if lead_time < 1:
