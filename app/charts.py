@@ -92,7 +92,7 @@ def action_mix_chart(frame: pl.DataFrame) -> Chart:
             color=alt.Color("who:N", scale=alt.Scale(domain=order, range=[CANDIDATE, LIGHT_GREY]), legend=TOP),
             tooltip=["action", "who", alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(height=110 + 26 * frame["action"].n_unique())
+        .properties(height=130 + 36 * frame["action"].n_unique())
     )
 
 

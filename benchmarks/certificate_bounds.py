@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from benchmarks.report import options, report
+from benchmarks import options, report
 from quaestor.certification.bounds import BOUNDS
 from quaestor.certification.distortion import distort
 

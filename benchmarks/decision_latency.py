@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from benchmarks.report import Row, options, report, seconds
+from benchmarks import Row, options, report, seconds
 from models.payments.exploration.inverse_gap import InverseGap
 from models.payments.features import FeatureParams, fit_features
 from models.payments.oracles.boosted import BoostedParams

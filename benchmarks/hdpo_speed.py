@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.report import Row, options, peak_bytes, report, seconds
+from benchmarks import Row, options, peak_bytes, report, seconds
 from models.inventory.layout import layout_of
 from models.inventory.network import Edge, Network, Node
 from models.inventory.policies.build import PolicyParams, build_policy

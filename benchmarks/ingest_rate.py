@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.report import options, peak_bytes, report, seconds
+from benchmarks import options, peak_bytes, report, seconds
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log
 from quaestor.log.ingest import ingest_file
 from quaestor.store import Store

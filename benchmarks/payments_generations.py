@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.report import options, report
+from benchmarks import options, report
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.inverse_gap import InverseGap
 from models.payments.generations import GenerationParams, play

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -206,21 +207,18 @@ def held(settings: Settings, filled: Filled, monkeypatch: pytest.MonkeyPatch) ->
         yield other
 
 
-class started:  # noqa: N801
+@contextmanager
+def started(code: str, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
     """A Python process of its own, past its first line of output, ended with the block."""
-
-    def __init__(self, code: str, *arguments: Any) -> None:
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> subprocess.Popen[str]:
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_busy_store_is_one_plain_sentence_and_opens_when_it_is_free(held: subprocess.Popen[str]) -> None:
