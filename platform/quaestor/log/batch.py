@@ -16,7 +16,9 @@ class LoggedBatch:
     event_ids (round,) and decided_at (round,) in UTC. context: one row a round, a column a feature, numeric_…
     or category_…. eligible (round, action): who could be chosen, with actions named by `actions`. action
     (round,): the number of the action taken. propensity (round,): its probability, in (0, 1].
-    iteration_ids (round,): the policy that decided, null where unknown.
+    iteration_ids (round,): the policy that decided, null where unknown. probabilities (round, action): of every
+    action, where the log holds them for all rounds. estimated: propensities were not logged but estimated
+    afterwards, and nothing that rests on them is promoted by itself.
     """
 
     system: str
@@ -28,6 +30,8 @@ class LoggedBatch:
     action: NDArray[np.int64]
     propensity: NDArray[np.float64]
     iteration_ids: pl.Series
+    probabilities: NDArray[np.float64] | None = None
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         rounds = np.arange(len(self))
@@ -35,6 +39,8 @@ class LoggedBatch:
             raise ValueError("every propensity must be above 0 and at most 1.")
         if not self.eligible[rounds, self.action].all():
             raise ValueError("every action taken must be eligible.")
+        if self.probabilities is not None and self.probabilities.shape != self.eligible.shape:
+            raise ValueError(f"probabilities must be {self.eligible.shape} (round, action).")
 
     def __len__(self) -> int:
         return len(self.action)
@@ -52,6 +58,8 @@ class LoggedBatch:
             self.action[where],
             self.propensity[where],
             self.iteration_ids[where],
+            None if self.probabilities is None else self.probabilities[where],
+            self.estimated,
         )
 
 

@@ -79,6 +79,10 @@ def matured_batch(judged: pl.DataFrame) -> MaturedBatch:
     eligible = np.zeros((len(rounds), len(actions)), dtype=np.bool_)
     codes = exploded["eligible"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     eligible[exploded["row"].to_numpy(), codes] = True
+    probabilities = None
+    if "propensities" in rounds.columns and rounds["propensities"].null_count() == 0:
+        probabilities = np.zeros(eligible.shape)
+        probabilities[exploded["row"].to_numpy(), codes] = rounds["propensities"].explode().to_numpy()
     features = [name for name in rounds.columns if name.startswith(("numeric_", "category_"))]
     logged = LoggedBatch(
         system=rounds["system"][0],
@@ -90,5 +94,6 @@ def matured_batch(judged: pl.DataFrame) -> MaturedBatch:
         action=rounds["action"].replace_strict(number, return_dtype=pl.Int64).to_numpy(),
         propensity=rounds["propensity"].to_numpy(),
         iteration_ids=rounds["iteration_id"],
+        probabilities=probabilities,
     )
     return MaturedBatch(logged, rounds["reward"].to_numpy(), rounds["defaulted"].to_numpy())
