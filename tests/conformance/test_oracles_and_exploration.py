@@ -46,7 +46,7 @@ def test_the_exported_graph_is_the_policy(params: OracleParams, rule: Exploratio
     silence = np.zeros_like(contexts.numeric)
     scores = oracle.predict(contexts)
     assert np.abs(policy.scores(contexts) - scores).max() < 1e-6
-    assert np.abs(policy.probabilities(contexts, eligible, silence) - rule.probabilities(scores, eligible)).max() < 5e-5
+    assert np.abs(policy.probabilities(contexts, eligible, silence) - rule.probabilities(scores, eligible)).max() < 1e-6
     unseen = Encoded(np.float32([[0.0], [9.0]]), np.zeros((2, 1), dtype=np.int64))
     assert np.abs(policy.scores(unseen) - oracle.predict(unseen)).max() < 1e-6
 
