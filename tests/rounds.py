@@ -46,6 +46,7 @@ def bandit(rounds: int, seed: int, actions: int = 4, sharpness: float = 1.0) -> 
         action=action,
         propensity=logging[np.arange(rounds), action],
         iteration_ids=pl.Series(["logger"] * rounds),
+        probabilities=logging,
     )
     return Bandit(MaturedBatch(logged, reward, np.zeros(rounds, dtype=np.bool_)), truth, logging)
 

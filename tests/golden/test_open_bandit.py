@@ -15,6 +15,7 @@ from quaestor.ope.interval import normal_interval
 from quaestor.ope.ips import ips
 from quaestor.ope.on_policy import on_policy
 from quaestor.ope.snips import snips
+from quaestor.ope.target_rounds import target_rounds
 from quaestor.ope.weights import overlap
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Stage, gate
@@ -34,8 +35,8 @@ def thompson(settings: Settings, shared_data: Path) -> MaturedBatch:
 
 def test_uniform_from_thompson_sampling(thompson: MaturedBatch) -> None:
     uniform = np.full(thompson.logged.eligible.shape, 1 / 34)
-    assert ips(thompson, uniform).value == pytest.approx(0.00300863, abs=5e-9)
-    assert snips(thompson, uniform).value == pytest.approx(0.00318942, abs=5e-9)
+    assert ips(target_rounds(thompson, uniform)).value == pytest.approx(0.00300863, abs=5e-9)
+    assert snips(target_rounds(thompson, uniform)).value == pytest.approx(0.00318942, abs=5e-9)
     found = overlap(thompson, uniform)
     assert found.effective_size == pytest.approx(655.7, abs=0.05)
     assert found.max_weight == pytest.approx(178.3, abs=0.05)
@@ -45,7 +46,7 @@ def test_uniform_from_thompson_sampling(thompson: MaturedBatch) -> None:
 def test_ten_thousand_rounds_do_not_declare_thompson_sampling_the_winner(thompson: MaturedBatch) -> None:
     """A plain interval excludes 0 here; the gate has to see that it cannot be trusted."""
     uniform = np.full(thompson.logged.eligible.shape, 1 / 34)
-    candidate, incumbent = on_policy(thompson), ips(thompson, uniform)
+    candidate, incumbent = on_policy(thompson), ips(target_rounds(thompson, uniform))
     difference = normal_interval(candidate.minus(incumbent))
     assert difference.excludes_zero
     evaluation = Evaluation(

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from quaestor.log.batch import MaturedBatch
 from quaestor.ope.contributions import Contributions
-from quaestor.ope.weights import importance_weights
+from quaestor.ope.target_rounds import TargetRounds
 
 
-def snips(
-    batch: MaturedBatch, target: NDArray[np.float64], predicted: NDArray[np.float64] | None = None
-) -> Contributions:
+def snips(rounds: TargetRounds) -> Contributions:
     """V = Σwr / Σw, with influence w(r − V) / mean w (Swaminathan and Joachims 2015, equation 8).
 
-    target (round, action): the policy's probabilities. predicted is not used. Raises ValueError when no
-    round has weight.
+    Raises ValueError when no round has weight.
     """
-    weight = importance_weights(batch.logged, target)
-    if not weight.any():
+    total = rounds.weight.sum()
+    if not total > 0:
         raise ValueError("the log has no round with an action that the target policy would take.")
-    value = float(weight @ batch.reward / weight.sum())
-    return Contributions(value, weight * (batch.reward - value) / weight.mean())
+    value = float(rounds.weight @ rounds.reward / total)
+    return Contributions(value, rounds.weight * (rounds.reward - value) / (total / len(rounds)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from quaestor.ope.diagnosis import Diagnosis
 from quaestor.ope.interval import Interval
 from quaestor.ope.weights import Overlap
 
@@ -15,7 +16,7 @@ class Evaluation:
 
     difference is candidate minus incumbent, paired on the same rounds or demand. pairs: how many.
     estimator and evaluated_on say how and on what. others holds the difference by further estimators.
-    overlap is None where the policies were simulated rather than read from a log.
+    overlap is None where the policies were simulated rather than read from a log. diagnostics: checks of the log.
     """
 
     quantity: Literal["cost", "reward"]
@@ -30,6 +31,7 @@ class Evaluation:
     others: dict[str, Interval]
     overlap: Overlap | None = None
     incumbent_overlap: Overlap | None = None
+    diagnostics: tuple[Diagnosis, ...] = ()
 
     @property
     def gain(self) -> tuple[float, float, float]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quaestor.ope.estimators import ESTIMATORS
+from quaestor.ope.dr import dr
 from quaestor.ope.interval import normal_interval
+from quaestor.ope.target_rounds import target_rounds
 from quaestor.ope.weights import overlap
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Stage, gate
@@ -97,10 +98,11 @@ def test_equal_policies_are_rarely_promoted() -> None:
         for _ in range(2):
             weight = np.where(logged.eligible, draw.uniform(0.5, 1.5, logged.eligible.shape), 0)
             policies.append(weight / weight.sum(axis=1, keepdims=True))
-        one, two = (ESTIMATORS["dr"](world.batch, p, world.truth) for p in policies)
+        one, two = (dr(target_rounds(world.batch, p, world.truth)) for p in policies)
         found = Evaluation(
-            "reward", "reward a round", "DR", "a log", "two", 400, normal_interval(one), normal_interval(two),
-            normal_interval(one.minus(two)), {}, overlap(world.batch, policies[0]), overlap(world.batch, policies[1]),
+            "reward", "reward a round", "doubly robust", "a log", "two", 400,
+            normal_interval(one), normal_interval(two), normal_interval(one.minus(two)), {},
+            overlap(world.batch, policies[0]), overlap(world.batch, policies[1]),
         )  # fmt: skip
         promoted += gate(found, None, (), params).stage is Stage.PROMOTE
     assert promoted <= 41
