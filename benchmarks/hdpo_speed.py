@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from benchmarks import Row, options, peak_bytes, report, seconds
+from models.inventory.demand_law import DemandLaw
 from models.inventory.layout import layout_of
 from models.inventory.network import Edge, Network, Node
 from models.inventory.policies.build import PolicyParams, build_policy
 from models.inventory.policies.graph import GraphParams
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.rollout import rollout
-from models.inventory.scenarios import normal_demand, scenarios_from_demand
+from models.inventory.scenarios import drawn_scenarios
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
 
 def _measure(problem: str, stores: int, params: PolicyParams, batch: int, periods: int) -> Row:
     layout = layout_of(_network(stores))
-    demand = normal_demand(5.0, 1.6, batch, stores, periods, seed=0)
-    scenarios = scenarios_from_demand(layout, demand, np.zeros((periods, 0)), 0, seed=0)
+    law = DemandLaw("normal", (5.0,) * stores, (1.6,) * stores)
+    scenarios = drawn_scenarios(layout, law, batch, periods, 0, seed=0)
     policy = build_policy(params, layout, 5.0, seed=0)
     optimiser = torch.optim.Adam(policy.parameters())
 

@@ -22,6 +22,10 @@ class State:
     on_hand: Tensor
     in_transit: Tensor
 
+    def detach(self) -> State:
+        """The same state, cut off from how it came about."""
+        return State(self.on_hand.detach(), self.in_transit.detach())
+
 
 @dataclass(frozen=True)
 class PeriodCost:
@@ -50,16 +54,22 @@ def step(layout: Layout, state: State, orders: Tensor, demand: Tensor) -> tuple[
     after_demand = stores - demand
     left = torch.cat((warehouses, after_demand), dim=1)
     cost = PeriodCost(
-        holding=left.clamp(min=0) @ layout.holding_cost,
-        underage=(-after_demand).clamp(min=0) @ layout.underage_cost,
-        purchase=orders @ layout.unit_cost,
+        holding=(left.clamp(min=0) * layout.holding_cost).sum(dim=1),
+        underage=((-after_demand).clamp(min=0) * layout.underage_cost).sum(dim=1),
+        purchase=(orders * layout.unit_cost).sum(dim=1),
     )
     carried = left.clamp(min=0) if layout.unmet_is_lost else left
-    pipeline = state.in_transit.flatten(1).index_add(1, layout.arrival_slot, orders)
-    pipeline = pipeline.view_as(state.in_transit)
+    pipeline = _place(layout, state.in_transit.flatten(1), orders).view_as(state.in_transit)
     empty = pipeline.new_zeros(*pipeline.shape[:2], 1)
     following = State(
         on_hand=carried + pipeline[:, :, 0],
         in_transit=torch.cat((pipeline[:, :, 1:], empty), dim=2),
     )
     return following, cost
+
+
+def _place(layout: Layout, pipeline: Tensor, orders: Tensor) -> Tensor:
+    """Adds orders (batch, edge) where they arrive in the flattened pipeline (batch, place × lead)."""
+    if layout.batch == 1:
+        return pipeline.index_add(1, layout.arrival_slot[0], orders)
+    return pipeline.scatter_add(1, layout.arrival_slot, orders)

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from models.inventory.layout import Layout
-from models.inventory.rollout import OrderPolicy, rollout
+from models.inventory.rollout import OrderPolicy, play, rollout
 from models.inventory.scenarios import Scenarios
 from quaestor.errors import QuaestorError
 from quaestor.randomness import stream_seed
@@ -23,6 +24,8 @@ class HDPOParams:
     """How a policy is trained.
 
     learning_rate falls to 0 on a cosine over `epochs`. patience: epochs without a better dev cost before stopping.
+    segment: periods between two steps of the optimiser; an episode goes on from where the segment before it ended,
+    and no gradient flows from one to the next (absent: one step an episode).
     scale_exponent: a scenario's loss is divided by its mean demand to this power, so that large products do not
     drown small ones in the gradient (0 weighs them by cost, 1 by relative cost).
     """
@@ -32,12 +35,13 @@ class HDPOParams:
     learning_rate: float = 3e-3
     gradient_norm: float = 1.0
     patience: int = 20
+    segment: int | None = None
     scale_exponent: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.patience) < 1:
-            raise ValueError("epochs, batch and patience must be 1 or more.")
+        if min(self.epochs, self.batch, self.patience, self.segment or 1) < 1:
+            raise ValueError("epochs, batch, patience and segment must be 1 or more.")
         if not (self.learning_rate > 0 and self.gradient_norm > 0):
             raise ValueError("learning_rate and gradient_norm must be above 0.")
 
@@ -75,6 +79,10 @@ class TrainablePolicy(OrderPolicy, Protocol):
         """Replaces the weights."""
 
 
+Draw: TypeAlias = Callable[[int], Scenarios]
+"""Draws the scenarios of an epoch, by its number."""
+
+
 class TrainingDivergedError(QuaestorError):
     """The loss or the gradient stopped being a number."""
 
@@ -82,7 +90,7 @@ class TrainingDivergedError(QuaestorError):
 def train(
     policy: TrainablePolicy,
     layout: Layout,
-    train_scenarios: Scenarios,
+    train_scenarios: Scenarios | Draw,
     dev_scenarios: Scenarios,
     params: HDPOParams,
     warmup: int,
@@ -91,7 +99,8 @@ def train(
 ) -> Checkpoint:
     """Trains the policy in place and leaves it with the weights of its best dev epoch.
 
-    warmup: leading periods left out of the loss and of every reported cost.
+    train_scenarios: the same for every epoch, or drawn anew for each. warmup: leading periods left out of the loss
+    and of every reported cost. Goods in whole units are divisible in training and whole on dev.
     The gradient is taken through every period of the rollout (Alvo et al., arXiv 2306.11246, equation 4).
     `on_epoch` receives a checkpoint after every epoch; given back as `resume` it continues bit for bit.
     Raises TrainingDivergedError when the loss or gradient is not finite.
@@ -103,11 +112,11 @@ def train(
         policy.load_state_dict(resume.policy)
         optimiser.load_state_dict(deepcopy(resume.optimiser))  # or Adam would go on writing into the checkpoint
         curve, best_policy, best_epoch = resume.curve, resume.best_policy, resume.best_epoch
-    weight = _loss_weight(train_scenarios, params.scale_exponent)
     for number in range(len(curve) + 1, params.epochs + 1):
         if number - 1 - best_epoch >= params.patience:
             break
-        train_cost = _one_epoch(policy, layout, train_scenarios, weight, optimiser, params, warmup, number)
+        scenarios = train_scenarios(number) if callable(train_scenarios) else train_scenarios
+        train_cost = _one_epoch(policy, layout.relaxed(), scenarios, optimiser, params, warmup, number)
         dev_cost = float(mean_cost(layout, policy, dev_scenarios, warmup).mean())
         if not math.isfinite(dev_cost):
             raise TrainingDivergedError(f"The dev cost of epoch {number} is {dev_cost}. {_WHAT_TO_DO}")
@@ -126,11 +135,10 @@ def mean_cost(
     policy: OrderPolicy,
     scenarios: Scenarios,
     warmup: int,
-    whole_units: bool = False,
 ) -> Tensor:
     """Cost per store and period of each scenario after the warm-up, (batch,), without gradients."""
     with torch.no_grad():
-        cost = rollout(layout, policy, scenarios, whole_units=whole_units)
+        cost = rollout(layout, policy, scenarios)
     return cost[:, warmup:].mean(dim=1) / layout.stores
 
 
@@ -141,20 +149,27 @@ def _one_epoch(
     policy: TrainablePolicy,
     layout: Layout,
     scenarios: Scenarios,
-    weight: Tensor,
     optimiser: torch.optim.Adam,
     params: HDPOParams,
     warmup: int,
     number: int,
 ) -> float:
+    """Mean cost per store and period after the warm-up, as the policy was when it met each segment."""
+    weight = _loss_weight(scenarios, params.scale_exponent)
     order = _shuffled(scenarios.batch, stream_seed(params.seed, "hdpo batches", number))
-    batches = order.split(params.batch)
+    segments = _segments(warmup, scenarios.periods, params.segment)
+    steps = [(rows, segment) for rows in order.split(params.batch) for segment in segments]
     total = 0.0
-    for index, rows in enumerate(batches):
-        progress = (number - 1 + index / len(batches)) / params.epochs
+    for index, (rows, (first, end)) in enumerate(steps):
+        progress = (number - 1 + index / len(steps)) / params.epochs
         optimiser.param_groups[0]["lr"] = params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-        cost = rollout(layout, policy, scenarios.rows(rows))[:, warmup:].mean(dim=1) / layout.stores
-        loss = (cost * weight[rows]).mean()
+        if first == 0:
+            state = scenarios.rows(rows).start
+        counted = max(warmup - first, 0)
+        cost, after = play(layout.rows(rows), policy, scenarios.rows(rows).span(first, end, state))
+        state = after.detach()
+        cost = cost[:, counted:].sum(dim=1) / (scenarios.periods - warmup) / layout.stores
+        loss = (cost * weight[rows]).mean() * len(segments)
         optimiser.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(policy.parameters(), params.gradient_norm)
@@ -166,6 +181,14 @@ def _one_epoch(
         optimiser.step()
         total += float(cost.detach().sum())
     return total / scenarios.batch
+
+
+def _segments(warmup: int, periods: int, length: int | None) -> list[tuple[int, int]]:
+    """First period and past the last of each segment; the warm-up belongs to the first, and a rest to the last."""
+    if length is None:
+        return [(0, periods)]
+    ends = [*range(warmup + length, periods - length + 1, length), periods]
+    return list(pairwise([0, *ends]))
 
 
 def _shuffled(count: int, seed: int) -> Tensor:

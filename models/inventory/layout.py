@@ -1,4 +1,4 @@
-"""A network as tensors: the graph indices and costs that a simulation reads, computed once."""
+"""A network as tensors: the graph indices that a simulation reads, computed once, and the terms it is played on."""
 
 from __future__ import annotations
 
@@ -12,15 +12,30 @@ from models.inventory.network import Network
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Costs and lead times; the leading axis is 1 where all scenarios share them, and batch where each has its own.
+
+    holding_cost (batch, place), underage_cost (batch, store), unit_cost (batch, edge): per unit (and period, for
+    holding). lead_time (batch, edge): periods, 1 to the layout's longest.
+    """
+
+    holding_cost: Tensor
+    underage_cost: Tensor
+    unit_cost: Tensor
+    lead_time: Tensor
+
+
+@dataclass(frozen=True)
 class Layout:
     """Index and cost tensors of a network; `place` counts warehouses first, then stores.
 
-    holding_cost (place,), underage_cost (store,), unit_cost (edge,): per unit (and period, for holding). source,
-    target (edge,): node numbers; a supplier's number is `places` or more. depth: edges on the longest path.
-    lead_time (edge,): periods. arrival_slot (edge,): position of an edge's order in the flattened (place, lead)
-    pipeline. incoming_edges, outgoing_edges (node,): degrees. longest_incoming_lead_time (place,): periods.
-    store_share (store, place): the part of a store's demand that passes through each place when every node splits
-    its orders evenly over its sources.
+    holding_cost (batch, place), underage_cost (batch, store), unit_cost (batch, edge), lead_time (batch, edge): the
+    terms, whose leading axis is 1 or batch. source, target (edge,): node numbers; a supplier's number is `places` or
+    more. depth: edges on the longest path. keeps (place,): whether what is not shipped stays. arrival_slot (batch,
+    edge): position of an edge's order in the flattened (place, lead) pipeline. incoming_edges, outgoing_edges
+    (node,): degrees. longest_incoming_lead_time (batch, place): periods. reach (batch, place): periods from a
+    place's order until it can serve the furthest demand downstream. through (place, place): the part of what the
+    first receives that passes through the second when every place splits its orders evenly over its sources.
     """
 
     places: int
@@ -29,17 +44,21 @@ class Layout:
     depth: int
     longest_lead_time: int
     unmet_is_lost: bool
+    whole_units: bool
+    has_cross_docks: bool
     holding_cost: Tensor
     underage_cost: Tensor
     unit_cost: Tensor
+    lead_time: Tensor
     source: Tensor
     target: Tensor
-    lead_time: Tensor
+    keeps: Tensor
     arrival_slot: Tensor
     incoming_edges: Tensor
     outgoing_edges: Tensor
     longest_incoming_lead_time: Tensor
-    store_share: Tensor
+    reach: Tensor
+    through: Tensor
 
     @property
     def warehouses(self) -> int:
@@ -51,6 +70,27 @@ class Layout:
         """How many edges carry orders."""
         return len(self.source)
 
+    @property
+    def store_share(self) -> Tensor:
+        """The part of each store's demand that passes through each place, (store, place)."""
+        return self.through[self.warehouses :]
+
+    @property
+    def batch(self) -> int:
+        """How many scenarios have terms of their own; 1 where all share them."""
+        return len(self.lead_time)
+
+    def rows(self, index: Tensor) -> Layout:
+        """The layout of the scenarios with these row numbers; itself where all share their terms."""
+        if self.batch == 1:
+            return self
+        names = (*(field.name for field in fields(Terms)), "arrival_slot", "longest_incoming_lead_time", "reach")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def relaxed(self) -> Layout:
+        """The same layout for goods that can be divided: rounding has no gradient to learn from."""
+        return replace(self, whole_units=False)
+
     def to(self, device: torch.device | str) -> Layout:
         """The same layout with its tensors on a device."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
@@ -58,45 +98,85 @@ class Layout:
 
 
 def layout_of(network: Network, dtype: torch.dtype = torch.float32) -> Layout:
-    """Numbers the nodes of a network and gathers its indices and costs."""
+    """Numbers the nodes of a network and gathers its indices and terms."""
     places = network.places
     number = {node.name: index for index, node in enumerate((*places, *network.suppliers))}
-    longest = network.longest_lead_time
-    share, depth = _store_share(network, number)
+    through, depth = _through(network, number)
     source = torch.tensor([number[edge.source] for edge in network.edges])
     target = torch.tensor([number[edge.target] for edge in network.edges])
-    lead_time = torch.tensor([edge.lead_time for edge in network.edges])
-    return Layout(
+    terms = Terms(
+        holding_cost=torch.tensor([[place.holding_cost for place in places]], dtype=dtype),
+        underage_cost=torch.tensor([[store.underage_cost for store in network.stores]], dtype=dtype),
+        unit_cost=torch.tensor([[edge.unit_cost for edge in network.edges]], dtype=dtype),
+        lead_time=torch.tensor([[edge.lead_time for edge in network.edges]]),
+    )
+    bare = Layout(
         places=len(places),
         stores=len(network.stores),
         nodes=len(network.nodes),
         depth=depth,
-        longest_lead_time=longest,
+        longest_lead_time=network.longest_lead_time,
         unmet_is_lost=network.unmet_demand == "lost",
-        holding_cost=torch.tensor([place.holding_cost for place in places], dtype=dtype),
-        underage_cost=torch.tensor([store.underage_cost for store in network.stores], dtype=dtype),
-        unit_cost=torch.tensor([edge.unit_cost for edge in network.edges], dtype=dtype),
+        whole_units=network.whole_units,
+        has_cross_docks=any(place.kind == "cross_dock" for place in places),
+        holding_cost=terms.holding_cost,
+        underage_cost=terms.underage_cost,
+        unit_cost=terms.unit_cost,
+        lead_time=terms.lead_time,
         source=source,
         target=target,
-        lead_time=lead_time,
-        arrival_slot=target * longest + lead_time - 1,
+        keeps=torch.tensor([place.kind != "cross_dock" for place in places]),
+        arrival_slot=target,
         incoming_edges=torch.bincount(target, minlength=len(number)).to(dtype),
         outgoing_edges=torch.bincount(source, minlength=len(number)).to(dtype),
-        longest_incoming_lead_time=torch.zeros(len(places), dtype=torch.int64).scatter_reduce(
-            0, target, lead_time, "amax"
-        ),
-        store_share=share.to(dtype),
+        longest_incoming_lead_time=target,
+        reach=target,
+        through=through.to(dtype),
+    )
+    return with_terms(bare, terms)
+
+
+def with_terms(layout: Layout, terms: Terms) -> Layout:
+    """The same network on other terms, shared by all scenarios or one row for each.
+
+    Raises ValueError for a lead time below 1 or above the layout's longest, which is the length of its pipelines.
+    """
+    least, most = int(terms.lead_time.min()), int(terms.lead_time.max())
+    if least < 1 or most > layout.longest_lead_time:
+        raise ValueError(
+            f"lead times must lie between 1 and {layout.longest_lead_time}, the network's longest; found {least} to "
+            f"{most}. Build the layout from a network with the longest of them."
+        )
+    batch = max(len(getattr(terms, field.name)) for field in fields(Terms))
+    spread = {field.name: getattr(terms, field.name).expand(batch, -1) for field in fields(Terms)}
+    incoming, reach = _lead_times(layout, spread["lead_time"])
+    return replace(
+        layout,
+        **spread,
+        arrival_slot=layout.target * layout.longest_lead_time + spread["lead_time"] - 1,
+        longest_incoming_lead_time=incoming,
+        reach=reach,
     )
 
 
-def _store_share(network: Network, number: dict[str, int]) -> tuple[Tensor, int]:
-    """The even split of each store's demand over the places upstream, and the number of edges on the longest path."""
-    places, stores = len(network.places), len(network.stores)
+def _lead_times(layout: Layout, lead_time: Tensor) -> tuple[Tensor, Tensor]:
+    """Longest lead time into each place, and from its order to the furthest demand; each (batch, place)."""
+    zero = torch.zeros(len(lead_time), layout.nodes, dtype=torch.int64, device=lead_time.device)
+    target, source = layout.target.expand_as(lead_time), layout.source.expand_as(lead_time)
+    incoming = zero.scatter_reduce(1, target, lead_time, "amax")
+    onward = zero
+    for _ in range(layout.depth):
+        onward = zero.scatter_reduce(1, source, lead_time + onward.gather(1, target), "amax")
+    return incoming[:, : layout.places], (incoming + onward)[:, : layout.places]
+
+
+def _through(network: Network, number: dict[str, int]) -> tuple[Tensor, int]:
+    """The even split of what each place receives over the places upstream, and the edges on the longest path."""
+    places = len(network.places)
     sources: dict[int, list[int]] = {}
     for edge in network.edges:
         sources.setdefault(number[edge.target], []).append(number[edge.source])
-    share = torch.zeros(stores, places, dtype=torch.float64)
-    share[:, places - stores :] = torch.eye(stores, dtype=torch.float64)
+    through = torch.eye(places, dtype=torch.float64)
     upstream_first = list(graphlib.TopologicalSorter(sources).static_order())
     level: dict[int, int] = {}
     for node in upstream_first:
@@ -104,5 +184,5 @@ def _store_share(network: Network, number: dict[str, int]) -> tuple[Tensor, int]
     for node in reversed(upstream_first):
         for source in sources.get(node, ()):
             if source < places:
-                share[:, source] += share[:, node] / len(sources[node])
-    return share, max(level.values())
+                through[:, source] += through[:, node] / len(sources[node])
+    return through, max(level.values())

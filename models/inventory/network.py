@@ -13,13 +13,14 @@ from quaestor.study import did_you_mean, parse, read_toml
 
 @dataclass(frozen=True)
 class Node:
-    """A supplier (unlimited stock), a warehouse, or a store (where demand arrives).
+    """A supplier (unlimited stock), a warehouse, a cross-dock (keeps nothing: it ships all it has), or a store
+    (where demand arrives).
 
     Costs are per unit and period: holding on what is left, underage on what was asked for and not there.
     """
 
     name: str
-    kind: Literal["supplier", "warehouse", "store"]
+    kind: Literal["supplier", "warehouse", "cross_dock", "store"]
     holding_cost: float = 0.0
     underage_cost: float = 0.0
 
@@ -54,14 +55,16 @@ class Edge:
 class Network:
     """A directed acyclic supply network.
 
-    Places (nodes that hold stock) are numbered warehouses first, then stores, each in file order; suppliers
-    come after them. Edges keep their file order, which is the order of every `edge` axis.
+    Places (all nodes but suppliers) are numbered warehouses and cross-docks first, then stores, each in file order;
+    suppliers come after them. Edges keep their file order, which is the order of every `edge` axis. whole_units:
+    goods come in pieces, so orders are rounded wherever a policy is judged or used.
     """
 
     name: str
     unmet_demand: Literal["lost", "backlogged"]
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    whole_units: bool = False
 
     def __post_init__(self) -> None:
         names = [node.name for node in self.nodes]
@@ -75,17 +78,21 @@ class Network:
             if kinds[edge.target] == "supplier":
                 raise ValueError(f"edge {edge.source} -> {edge.target}: a supplier orders from nobody.")
         _refuse_cycle(self.edges)
-        supplied = {edge.target for edge in self.edges}
+        supplied, supplying = {edge.target for edge in self.edges}, {edge.source for edge in self.edges}
         for node in self.nodes:
             if node.kind != "supplier" and node.name not in supplied:
                 raise ValueError(f"{node.kind} {node.name!r} has no supplier: add an edge that ends in it.")
+            if node.kind == "cross_dock" and node.name not in supplying:
+                raise ValueError(f"cross_dock {node.name!r} supplies nobody: add an edge that leaves it.")
+        if self.whole_units and "cross_dock" in kinds.values():
+            raise ValueError("goods in whole units cannot be shared out without a rest: remove the cross-dock.")
         if "store" not in kinds.values():
             raise ValueError("a network needs at least one store, where demand arrives.")
 
     @property
     def warehouses(self) -> tuple[Node, ...]:
-        """Nodes that hold stock and see no demand."""
-        return tuple(node for node in self.nodes if node.kind == "warehouse")
+        """Nodes between suppliers and stores: warehouses and cross-docks, which see no demand."""
+        return tuple(node for node in self.nodes if node.kind in ("warehouse", "cross_dock"))
 
     @property
     def stores(self) -> tuple[Node, ...]:
@@ -94,7 +101,7 @@ class Network:
 
     @property
     def places(self) -> tuple[Node, ...]:
-        """Nodes that hold stock: warehouses, then stores; the order of every `place` axis."""
+        """All nodes but suppliers: warehouses and cross-docks, then stores; the order of every `place` axis."""
         return self.warehouses + self.stores
 
     @property

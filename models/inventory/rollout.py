@@ -43,25 +43,31 @@ def rollout(
     scenarios: Scenarios,
     noise: ObservationNoise | None = None,
     plays: list[Play] | None = None,
-    whole_units: bool = False,
 ) -> Tensor:
     """Total cost of each scenario and period, (batch, period); differentiable in the policy's parameters.
 
-    `plays`, when a list is given, receives every period. `whole_units` rounds desired orders, for goods that
-    come in pieces; rounding has no gradient, so it is for tests only.
+    `plays`, when a list is given, receives every period.
     """
+    return play(layout, policy, scenarios, noise, plays)[0]
+
+
+def play(
+    layout: Layout,
+    policy: OrderPolicy,
+    scenarios: Scenarios,
+    noise: ObservationNoise | None = None,
+    plays: list[Play] | None = None,
+) -> tuple[Tensor, State]:
+    """What `rollout` gives, and the state after the last period."""
     state = scenarios.start
     costs = []
     for period in range(scenarios.periods):
         observation = observe(scenarios, state, period, policy.window, noise)
-        desired = policy(layout, observation)
-        if whole_units:
-            desired = desired.round()
-        orders = ration(layout, desired, state.on_hand)
+        orders = ration(layout, policy(layout, observation), state.on_hand)
         demand = scenarios.demand[:, :, scenarios.history + period]
         following, cost = step(layout, state, orders, demand)
         if plays is not None:
             plays.append(Play(state, orders, demand, cost, following))
         costs.append(cost.total)
         state = following
-    return torch.stack(costs, dim=1)
+    return torch.stack(costs, dim=1), state

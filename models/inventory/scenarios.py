@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.inventory.demand_law import DemandLaw
 from models.inventory.dynamics import State
 from models.inventory.layout import Layout
 from quaestor.randomness import generator
@@ -48,6 +49,16 @@ class Scenarios:
         """The scenarios with these row numbers, in this order, repeats allowed."""
         return Scenarios(self.demand[index], self.calendar, self.on_hand[index], self.in_transit[index], self.history)
 
+    def span(self, first: int, end: int, start: State) -> Scenarios:
+        """Periods `first` to `end` (past the last), played from a given state; demand before them is known."""
+        return Scenarios(
+            self.demand[:, :, first : self.history + end],
+            self.calendar[first : self.history + end],
+            start.on_hand,
+            start.in_transit,
+            self.history,
+        )
+
     def to(self, device: torch.device | str) -> Scenarios:
         """The same scenarios on a device."""
         return Scenarios(
@@ -67,14 +78,16 @@ def scenarios_from_demand(
     Opening store pipelines are mean demand × U(0, 1) in each slot, warehouses start empty (inventory
     reference instances of Alvo et al.). Raises ValueError where demand is negative or not finite.
     """
-    if not np.isfinite(demand).all() or (demand < 0).any():
-        raise ValueError("demand must be finite and 0 or more in every period; returns are not demand.")
+    if not np.isfinite(demand).all() or (layout.unmet_is_lost and (demand < 0).any()):
+        raise ValueError(
+            "demand must be finite and, where unmet demand is lost, 0 or more in every period; returns are not demand."
+        )
     batch, stores, _ = demand.shape
     known = demand[:, :, :history] if history else demand
     mean = known.mean(axis=2)
     draw = generator(seed, "opening stock").random((batch, stores, layout.longest_lead_time))
-    longest = layout.longest_incoming_lead_time[layout.warehouses :].numpy()
-    opening = mean[:, :, None] * draw * (np.arange(layout.longest_lead_time) < longest[:, None])
+    longest = layout.longest_incoming_lead_time[:, layout.warehouses :].numpy()
+    opening = mean[:, :, None] * draw * (np.arange(layout.longest_lead_time) < longest[:, :, None])
     dtype = layout.holding_cost.dtype
     on_hand = np.zeros((batch, layout.places))
     in_transit = np.zeros((batch, layout.places, layout.longest_lead_time))
@@ -89,14 +102,7 @@ def scenarios_from_demand(
     )
 
 
-def poisson_demand(mean: float, batch: int, stores: int, periods: int, seed: int) -> NDArray[np.float64]:
-    """Independent Poisson demand in units, (batch, store, period)."""
-    return generator(seed, "poisson demand").poisson(mean, (batch, stores, periods)).astype(np.float64)
-
-
-def normal_demand(
-    mean: float, standard_deviation: float, batch: int, stores: int, periods: int, seed: int
-) -> NDArray[np.float64]:
-    """Independent normal demand clipped at 0, in units, (batch, store, period)."""
-    draws = generator(seed, "normal demand").normal(mean, standard_deviation, (batch, stores, periods))
-    return np.maximum(draws, 0.0)
+def drawn_scenarios(layout: Layout, law: DemandLaw, batch: int, periods: int, history: int, seed: int) -> Scenarios:
+    """Scenarios over drawn demand, without a calendar."""
+    demand = law.draw(batch, history + periods, seed)
+    return scenarios_from_demand(layout, demand, np.zeros((history + periods, 0)), history, seed)

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from models.inventory.demand_law import DemandLaw
 from models.inventory.hdpo import HDPOParams, mean_cost, train
 from models.inventory.layout import Layout, layout_of
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import build_policy
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.rollout import OrderPolicy
-from models.inventory.scenarios import Scenarios, normal_demand, poisson_demand, scenarios_from_demand
+from models.inventory.scenarios import Scenarios, drawn_scenarios
 from models.inventory.yardsticks.backlogged import backlogged_optimum, base_stock_at
 from models.inventory.yardsticks.order_table import OrderTablePolicy
 from models.inventory.yardsticks.value_iteration import lost_sales_optimum, poisson_pmf
@@ -50,18 +51,16 @@ def one_thread() -> Iterator[None]:
 
 
 def lost(layout: Layout, batch: int, periods: int, seed: int) -> Scenarios:
-    return scenarios_from_demand(layout, poisson_demand(5.0, batch, 1, periods, seed), np.zeros((periods, 0)), 0, seed)
+    return drawn_scenarios(layout, DemandLaw("poisson", (5.0,)), batch, periods, 0, seed)
 
 
 def backlogged(layout: Layout, batch: int, periods: int, seed: int) -> Scenarios:
-    return scenarios_from_demand(
-        layout, normal_demand(5.0, 1.6, batch, 1, periods, seed), np.zeros((periods, 0)), 0, seed
-    )
+    return drawn_scenarios(layout, DemandLaw("normal", (5.0,), (1.6,)), batch, periods, 0, seed)
 
 
-def simulated(layout: Layout, policy: OrderPolicy, scenarios: Scenarios, whole_units: bool) -> np.ndarray:
+def simulated(layout: Layout, policy: OrderPolicy, scenarios: Scenarios) -> np.ndarray:
     """Mean cost a period of each scenario after the warm-up; scenarios are independent of each other."""
-    return mean_cost(layout, policy, scenarios, WARMUP, whole_units).double().numpy()
+    return mean_cost(layout, policy, scenarios, WARMUP).double().numpy()
 
 
 def error(values: np.ndarray) -> float:
@@ -84,8 +83,8 @@ def test_the_optimum_with_backlogged_demand(lead_time: int, underage: int) -> No
 @pytest.mark.parametrize(("lead_time", "underage"), [(1, 4), (1, 39), (2, 9), (4, 9)])
 def test_the_simulator_attains_the_optimum_with_lost_sales(lead_time: int, underage: int) -> None:
     optimum = lost_sales_optimum(poisson_pmf(5.0), lead_time, 1.0, float(underage))
-    layout = layout_of(one_store(lead_time, float(underage), "lost"))
-    costs = simulated(layout, OrderTablePolicy(optimum), _whole(lost(layout, 3000, 250, seed=7)), whole_units=True)
+    layout = layout_of(one_store(lead_time, float(underage), "lost", whole_units=True))
+    costs = simulated(layout, OrderTablePolicy(optimum), _whole(lost(layout, 3000, 250, seed=7)))
     assert error(costs) < 0.003 * optimum.cost
     assert costs.mean() == pytest.approx(optimum.cost, abs=SIGMAS * error(costs))
 
@@ -96,12 +95,12 @@ def test_the_simulator_attains_the_optimum_with_backlogged_demand(lead_time: int
     layout = layout_of(one_store(lead_time, float(underage), "backlogged"))
     scenarios = backlogged(layout, 6000, 250, seed=8)
     policy = base_stock_at(optimum, layout)
-    costs = simulated(layout, policy, scenarios, whole_units=False)
+    costs = simulated(layout, policy, scenarios)
     assert error(costs) < 0.004 * optimum.cost
     assert costs.mean() == pytest.approx(optimum.cost, abs=SIGMAS * error(costs))
     for moved in (-1.5, 1.5):  # on the same demand any other level costs more
         policy.level.data.fill_(optimum.level + moved)
-        dearer = simulated(layout, policy, scenarios, whole_units=False) - costs
+        dearer = simulated(layout, policy, scenarios) - costs
         assert dearer.mean() > SIGMAS * error(dearer)
 
 
@@ -109,13 +108,13 @@ def test_the_simulator_attains_the_optimum_with_backlogged_demand(lead_time: int
 def test_a_perceptron_learns_the_optimum_with_lost_sales() -> None:
     """L = 2, p = 9: within 3 % after 25 epochs, and no better than the best."""
     optimum = lost_sales_optimum(poisson_pmf(5.0), 2, 1.0, 9.0)
-    layout = layout_of(one_store(2, 9.0, "lost"))
+    layout = layout_of(one_store(2, 9.0, "lost", whole_units=True))
     policy = build_policy(MLPParams(hidden=2, window=0, calendar=0), layout, 5.0, seed=3)
     params = HDPOParams(epochs=25, batch=128, learning_rate=1e-2, scale_exponent=0.0)
     train(policy, layout, lost(layout, 2048, 50, seed=11), lost(layout, 1024, 100, seed=12), params, warmup=30)
     scenarios = _whole(lost(layout, 3000, 250, seed=13))
-    learned = simulated(layout, policy, scenarios, whole_units=True)
-    excess = learned - simulated(layout, OrderTablePolicy(optimum), scenarios, whole_units=True)
+    learned = simulated(layout, policy, scenarios)
+    excess = learned - simulated(layout, OrderTablePolicy(optimum), scenarios)
     assert excess.mean() < 0.03 * optimum.cost
     assert excess.mean() > -SIGMAS * error(excess)
     assert learned.mean() > optimum.cost - SIGMAS * error(learned)
@@ -131,8 +130,8 @@ def test_base_stock_learns_the_optimum_with_backlogged_demand() -> None:
     params = HDPOParams(epochs=15, batch=256, learning_rate=2e-2, scale_exponent=0.0)
     train(policy, layout, backlogged(layout, 4096, 60, seed=11), backlogged(layout, 2048, 60, seed=12), params, 30)
     scenarios = backlogged(layout, 6000, 250, seed=13)
-    learned = simulated(layout, policy, scenarios, whole_units=False)
-    excess = learned - simulated(layout, base_stock_at(optimum, layout), scenarios, whole_units=False)
+    learned = simulated(layout, policy, scenarios)
+    excess = learned - simulated(layout, base_stock_at(optimum, layout), scenarios)
     assert excess.mean() < 0.005 * optimum.cost
     assert excess.mean() > -SIGMAS * error(excess)
     assert learned.mean() > optimum.cost - SIGMAS * error(learned)

@@ -37,7 +37,7 @@ class BaseStockPolicy(nn.Module):
         super().__init__()
         self.params = params
         self.typical_demand = typical_demand
-        cover = layout.longest_incoming_lead_time.to(layout.holding_cost.dtype) + 1.0
+        cover = layout.longest_incoming_lead_time.amax(dim=0).to(layout.holding_cost.dtype) + 1.0
         self.level = nn.Parameter(cover.clone())
         self.source_score = nn.Parameter(torch.zeros(layout.edges, dtype=cover.dtype))
 

@@ -9,18 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from models.inventory.feasibility import sum_by_node
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import SMALLEST_SCALE, demand_scale
+from models.inventory.policies.order_up_to import echelon_position, order_up_to, usual_cover
 from quaestor.errors import UsageError
 
 
 @dataclass(frozen=True)
 class GraphParams:
-    """The graph policy's size. `window` past periods of demand are seen, and `calendar` known features."""
+    """The graph policy's size. `window` past periods of demand are seen, and `calendar` known features.
+
+    answer: `level` fills each place's echelon up to a learned level and splits the order over its sources;
+    `quantity` is a softplus for every edge, as in the networks of Alvo et al. (arXiv 2306.11246, appendix).
+    """
 
     kind: Literal["graph"] = "graph"
+    answer: Literal["level", "quantity"] = "level"
     width: int = 32
     rounds: int = 2
     window: int = 16
@@ -69,8 +74,7 @@ class GraphPolicy(nn.Module):
 
     All stock and demand features are measured in the place's own demand scale, and that scale in
     `typical_demand`, so that the policy is equivariant to units: with demand, stock and typical_demand times c,
-    orders are times c. Each place decides a level to fill up to, and each of its edges a share of the missing
-    quantity.
+    orders are times c.
     """
 
     def __init__(self, params: GraphParams, typical_demand: float, lead_slots: int) -> None:
@@ -79,11 +83,11 @@ class GraphPolicy(nn.Module):
         self.typical_demand = typical_demand
         self.lead_slots = lead_slots
         width = params.width
-        self.node_encoder = nn.Linear(6 + lead_slots + params.window + params.calendar, width)
+        self.node_encoder = nn.Linear(8 + lead_slots + params.window + params.calendar, width)
         self.edge_encoder = nn.Linear(2, width)
         self.rounds = nn.ModuleList(Round(width) for _ in range(params.rounds))
         self.level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
-        self.share = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.edge_answer = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, 1))
 
     @property
     def window(self) -> int:
@@ -93,44 +97,47 @@ class GraphPolicy(nn.Module):
     def forward(self, layout: Layout, observation: Observation) -> Tensor:
         """Desired orders (batch, edge), in units."""
         scale = demand_scale(layout, observation.past_demand, self.typical_demand)
-        on_hand = observation.on_hand / scale
-        in_transit = observation.in_transit / scale[:, :, None]
-        position = on_hand + in_transit.sum(dim=2)
-        node = self._nodes(layout, observation, scale, on_hand, in_transit)
+        position = echelon_position(layout, observation)
+        node = self._nodes(layout, observation, scale, position)
         edge = self._edges(layout, observation.on_hand)
         edge_index = torch.stack((layout.source, layout.target))
         into = layout.incoming_edges.clamp(min=1).rsqrt()[:, None]
         out_of = layout.outgoing_edges.clamp(min=1).rsqrt()[:, None]
         for round_ in self.rounds:
             node, edge = round_(node, edge, edge_index, into, out_of)
-        return self._orders(layout, node, edge, position, scale)
+        places = node[:, : layout.places]
+        ends = torch.cat((node.index_select(1, layout.source), node.index_select(1, layout.target), edge), dim=2)
+        answer = self.edge_answer(ends).squeeze(2)
+        if self.params.answer == "quantity":
+            return nn.functional.softplus(answer) * scale.index_select(1, layout.target)
+        return order_up_to(layout, self.level(places).squeeze(2), answer, position, scale)
 
-    def _nodes(
-        self, layout: Layout, observation: Observation, scale: Tensor, on_hand: Tensor, in_transit: Tensor
-    ) -> Tensor:
-        batch = on_hand.shape[0]
-        spare = self.lead_slots - in_transit.shape[2]
+    def _nodes(self, layout: Layout, observation: Observation, scale: Tensor, position: Tensor) -> Tensor:
+        batch = scale.shape[0]
+        spare = self.lead_slots - layout.longest_lead_time
         if spare < 0:
             raise UsageError(
                 f"This policy knows lead times up to {self.lead_slots} periods, the network has "
-                f"{in_transit.shape[2]}; train it on a network with lead times as long."
+                f"{layout.longest_lead_time}; train it on a network with lead times as long."
             )
-        in_transit = nn.functional.pad(in_transit, (0, spare))
+        in_transit = nn.functional.pad(observation.in_transit / scale[:, :, None], (0, spare))
         past = observation.past_demand / scale[:, layout.warehouses :, None]
         none = past.new_zeros(batch, layout.warehouses, past.shape[2])
-        ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[layout.warehouses :])
+        ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[:, layout.warehouses :])
         static = torch.stack(
             (
                 layout.holding_cost,
                 nn.functional.pad(ratio, (layout.warehouses, 0)),
                 nn.functional.pad(torch.ones_like(ratio), (layout.warehouses, 0)),
+                layout.keeps.to(ratio.dtype).expand_as(layout.holding_cost),
                 layout.longest_incoming_lead_time / self.lead_slots,
             ),
-            dim=1,
+            dim=2,
         )
         features = torch.cat(
             (
-                on_hand[:, :, None],
+                (observation.on_hand / scale)[:, :, None],
+                (position / scale - usual_cover(layout))[:, :, None],
                 in_transit,
                 torch.cat((none, past), dim=1),
                 (scale / max(self.typical_demand, SMALLEST_SCALE)).log()[:, :, None] / 5,
@@ -144,15 +151,5 @@ class GraphPolicy(nn.Module):
         return torch.cat((places, suppliers), dim=1)
 
     def _edges(self, layout: Layout, like: Tensor) -> Tensor:
-        features = torch.stack((layout.lead_time / self.lead_slots, layout.unit_cost), dim=1)
+        features = torch.stack((layout.lead_time / self.lead_slots, layout.unit_cost), dim=2)
         return self.edge_encoder(features.to(like.dtype)).expand(like.shape[0], -1, -1)
-
-    def _orders(self, layout: Layout, node: Tensor, edge: Tensor, position: Tensor, scale: Tensor) -> Tensor:
-        places = node[:, : layout.places]
-        cover = layout.longest_incoming_lead_time + 1.5
-        level = cover * torch.exp(self.level(places).squeeze(2).clamp(-3, 3))
-        missing = nn.functional.softplus(4 * (level - position)) / 4 * scale
-        ends = torch.cat((node.index_select(1, layout.source), node.index_select(1, layout.target), edge), dim=2)
-        weight = self.share(ends).squeeze(2).clamp(-15, 15).exp()
-        total = sum_by_node(layout.target, weight, layout.nodes)
-        return missing.index_select(1, layout.target) * weight / total.index_select(1, layout.target)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import demand_scale
+from models.inventory.policies.order_up_to import echelon_position, order_up_to
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,11 @@ class MLPParams:
 
 
 class MLPPolicy(nn.Module):
-    """Orders of one fixed network from its flattened observation, in each place's demand scale."""
+    """Orders of one fixed network from its flattened observation, in each place's demand scale.
+
+    Pipelines are seen summed up to each slot (what will have arrived by then); the answer is a level to fill each
+    place's echelon up to, and how each place splits its order.
+    """
 
     def __init__(self, params: MLPParams, layout: Layout, typical_demand: float) -> None:
         super().__init__()
@@ -41,7 +46,12 @@ class MLPPolicy(nn.Module):
         for _ in range(params.hidden):
             layers += [nn.Linear(inputs, params.width), nn.ELU()]
             inputs = params.width
-        self.body = nn.Sequential(*layers, nn.Linear(inputs, layout.edges))
+        self.body = nn.Sequential(*layers)
+        self.level = nn.Linear(inputs, layout.places)
+        self.split = nn.Linear(inputs, layout.edges)
+        for head in (self.level, self.split):  # what it starts from is an order-up-to policy
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
 
     @property
     def window(self) -> int:
@@ -52,12 +62,11 @@ class MLPPolicy(nn.Module):
         """Desired orders (batch, edge), in units."""
         scale = demand_scale(layout, observation.past_demand, self.typical_demand)
         stores = scale[:, layout.warehouses :]
-        parts = [
-            observation.on_hand / scale,
-            (observation.in_transit / scale[:, :, None]).flatten(1),
-            observation.calendar,
-        ]
+        stock = torch.cat((observation.on_hand[:, :, None], observation.in_transit), dim=2).cumsum(dim=2)
+        usual = torch.arange(1, stock.shape[2] + 1, dtype=stock.dtype, device=stock.device)
+        parts = [(stock / scale[:, :, None] - usual).flatten(1), observation.calendar]
         if self.params.window:
             parts += [(observation.past_demand / stores[:, :, None]).flatten(1), stores.log() / 5]
-        orders = nn.functional.softplus(self.body(torch.cat(parts, dim=1)))
-        return orders * scale.index_select(1, layout.target)
+        hidden = self.body(torch.cat(parts, dim=1))
+        position = echelon_position(layout, observation)
+        return order_up_to(layout, self.level(hidden), self.split(hidden), position, scale)

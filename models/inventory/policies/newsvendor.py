@@ -12,6 +12,7 @@ from models.inventory.feasibility import sum_by_node
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import SMALLEST_SCALE
+from quaestor.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,11 @@ class NewsvendorPolicy(nn.Module):
     def __init__(self, params: NewsvendorParams, layout: Layout) -> None:
         super().__init__()
         self.params = params
+        if layout.batch > 1:
+            raise UsageError("A newsvendor is fitted to one network; these scenarios each have terms of their own.")
         fastest = _fastest_source(layout).log().clamp(min=-30)
-        ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[layout.warehouses :])
+        underage = layout.underage_cost[0]
+        ratio = underage / (underage + layout.holding_cost[0, layout.warehouses :])
         store_score = torch.special.ndtri(ratio)
         warehouse_score = store_score.mean().expand(layout.warehouses)
         if params.quantile == "ratio":
@@ -66,7 +70,7 @@ class NewsvendorPolicy(nn.Module):
         flow = _upstream_flow(layout, share)
         mean = mean @ flow
         spread = (spread.square() @ flow.square()).clamp(min=1e-6).sqrt()
-        lead_time = sum_by_node(layout.target, (share * layout.lead_time)[None], layout.nodes)
+        lead_time = sum_by_node(layout.target, share * layout.lead_time, layout.nodes)
         cover = lead_time[:, : layout.places] + 1
         score = torch.cat((self.warehouse_score, self.store_score.expand(layout.stores)))
         level = mean * cover + score * spread * cover.sqrt()
@@ -80,7 +84,7 @@ def _fastest_source(layout: Layout) -> Tensor:
     chosen = torch.zeros(layout.edges, dtype=layout.holding_cost.dtype)
     for place in range(layout.places):
         incoming = (layout.target == place).nonzero().flatten()
-        chosen[incoming[layout.lead_time[incoming].argmin()]] = 1.0
+        chosen[incoming[layout.lead_time[0, incoming].argmin()]] = 1.0
     return chosen
 
 

@@ -15,10 +15,12 @@ from models.inventory.scenarios import Scenarios, scenarios_from_demand
 Unmet = Literal["lost", "backlogged"]
 
 
-def one_store(lead_time: int, underage: float, unmet: Unmet, holding: float = 1.0) -> Network:
+def one_store(
+    lead_time: int, underage: float, unmet: Unmet, holding: float = 1.0, whole_units: bool = False
+) -> Network:
     """One supplier, one store: the instances with a known optimum."""
     nodes = (Node("supplier", "supplier"), Node("store", "store", holding, underage))
-    return Network("one-store", unmet, nodes, (Edge("supplier", "store", lead_time),))
+    return Network("one-store", unmet, nodes, (Edge("supplier", "store", lead_time),), whole_units)
 
 
 def two_level(unmet: Unmet = "lost") -> Network:

@@ -47,8 +47,8 @@ def test_the_layout_numbers_warehouses_then_stores_then_suppliers(tmp_path: Path
     assert (layout.places, layout.stores, layout.nodes, layout.edges, layout.depth) == (2, 1, 3, 2, 2)
     assert layout.source.tolist() == [0, 2]
     assert layout.target.tolist() == [1, 0]
-    assert layout.holding_cost.tolist() == [0.5, 1.0]
-    assert layout.longest_incoming_lead_time.tolist() == [3, 2]
+    assert layout.holding_cost.tolist() == [[0.5, 1.0]]
+    assert layout.longest_incoming_lead_time.tolist() == [[3, 2]]
 
 
 def test_demand_is_split_evenly_over_the_ways_to_a_store() -> None:
