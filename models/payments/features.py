@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import polars as pl
 
@@ -14,11 +15,21 @@ from quaestor.study import did_you_mean
 @dataclass(frozen=True)
 class FeatureParams:
     """numeric and category: features by name, empty for all that the log has. minimum_count: a level seen in
-    fewer rounds is treated as unseen."""
+    fewer rounds is treated as unseen. units of numbers, for the bundle's readers. ranges (lowest, highest) within
+    which the policy may decide; what training saw, and a tenth more, where none is declared. closed: categories
+    for whose unseen levels the default action is taken."""
 
     numeric: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     minimum_count: int = 20
+    units: dict[str, str] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    closed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, bounds in self.ranges.items():
+            if len(bounds) != 2 or not bounds[0] < bounds[1]:
+                raise ValueError(f"ranges.{name} must be [lowest, highest], found {list(bounds)}.")
 
 
 def fit_features(context: pl.DataFrame, params: FeatureParams) -> Features:
@@ -31,14 +42,25 @@ def fit_features(context: pl.DataFrame, params: FeatureParams) -> Features:
         values = context[f"numeric_{name}"].cast(pl.Float64).fill_nan(None)
         spread = values.std()
         if isinstance(spread, float) and spread > 0:
-            numeric.append(NumericFeature(name, float(values.mean()), spread))  # type: ignore[arg-type]
+            lowest, highest = params.ranges.get(name) or _widened(float(values.min()), float(values.max()))  # type: ignore[arg-type]
+            when_missing: Literal["stand_in", "fallback"] = "stand_in" if values.null_count() else "fallback"
+            unit = params.units.get(name, "")
+            mean = float(values.mean())  # type: ignore[arg-type]
+            numeric.append(NumericFeature(name, mean, spread, lowest, highest, unit, when_missing))
     category = []
     for name in _chosen(context, "category_", params.category):
         counts = context[f"category_{name}"].cast(pl.String).drop_nulls().value_counts()
         levels = counts.filter(pl.col("count") >= params.minimum_count)[f"category_{name}"].sort()
         if len(levels) > 1:
-            category.append(CategoryFeature(name, tuple(levels)))
+            category.append(CategoryFeature(name, tuple(levels), "fallback" if name in params.closed else "other"))
     return Features(tuple(numeric), tuple(category))
+
+
+def _widened(lowest: float, highest: float) -> tuple[float, float]:
+    """A range and a tenth of its width on either side, but never across zero."""
+    margin = (highest - lowest) / 10
+    below, above = lowest - margin, highest + margin
+    return max(below, 0.0) if lowest >= 0 else below, min(above, 0.0) if highest <= 0 else above
 
 
 def _chosen(context: pl.DataFrame, prefix: str, names: tuple[str, ...]) -> tuple[str, ...]:

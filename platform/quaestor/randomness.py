@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_11, _27, _30, _31 = (np.uint64(bits) for bits in (11, 27, 30, 31))
+_WORD = (1 << 64) - 1
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
@@ -25,27 +29,42 @@ def stream_seed(seed: int, *names: str | int) -> int:
 
 def event_keys(salt: str, experiment: str, event_ids: Sequence[str]) -> NDArray[np.uint64]:
     """One 64-bit key an event, (round,): the same on every host and at every retry (rule R2)."""
-    prefix = hashlib.blake2b(f"{salt}\x1f{experiment}\x1f".encode(), digest_size=8)
-    keys = bytearray()
-    for event_id in event_ids:
-        digest = prefix.copy()
-        digest.update(event_id.encode())
-        keys += digest.digest()
-    return np.frombuffer(bytes(keys), dtype="<u8").astype(np.uint64)
+    prefix = f"{salt}\x1f{experiment}\x1f".encode()
+    blake2b = hashlib.blake2b
+    keys = b"".join([blake2b(prefix + event_id.encode(), digest_size=8).digest() for event_id in event_ids])
+    return np.frombuffer(keys, dtype="<u8").astype(np.uint64)
+
+
+@cache
+def _steps(count: int, streams: tuple[int, ...]) -> NDArray[np.uint64]:
+    """What SplitMix64 adds to a key for each counter of each stream, (1, stream × count)."""
+    counter = np.concatenate([np.arange(1, count + 1, dtype=np.uint64) + np.uint64(s << 32) for s in streams])
+    return (counter * _GOLDEN)[None, :]
+
+
+def _mixed(keys: NDArray[np.uint64], steps: NDArray[np.uint64]) -> NDArray[np.float64]:
+    z = keys[:, None] + steps
+    z = (z ^ (z >> _30)) * _MIX_1
+    z = (z ^ (z >> _27)) * _MIX_2
+    z = z ^ (z >> _31)
+    return np.asarray(((z >> _11).astype(np.float64) + 0.5) * 2.0**-53)
 
 
 def uniforms(keys: NDArray[np.uint64], count: int, stream: int = 0) -> NDArray[np.float64]:
     """Uniforms in (0, 1), (round, count), by the SplitMix64 finaliser over (key, stream, counter)."""
-    counter = np.arange(1, count + 1, dtype=np.uint64) + np.uint64(stream) * np.uint64(1 << 32)
-    with np.errstate(over="ignore"):
-        z = keys[:, None] + counter[None, :] * _GOLDEN
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return np.asarray(((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+    return _mixed(keys, _steps(count, (stream,)))
+
+
+def uniform(key: int) -> float:
+    """The first of `uniforms` for one key, to the bit, without arrays."""
+    z = (key + 0x9E3779B97F4A7C15) & _WORD
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
+    return (float((z ^ (z >> 31)) >> 11) + 0.5) * 2.0**-53
 
 
 def normals(keys: NDArray[np.uint64], count: int, stream: int = 1) -> NDArray[np.float64]:
     """Standard normals, (round, count), by Box and Muller on two streams of uniforms."""
-    radius = np.sqrt(-2.0 * np.log(uniforms(keys, count, 2 * stream)))
-    return radius * np.cos(2.0 * np.pi * uniforms(keys, count, 2 * stream + 1))
+    both = _mixed(keys, _steps(count, (2 * stream, 2 * stream + 1)))
+    radius = np.sqrt(-2.0 * np.log(both[:, :count]))
+    return np.asarray(radius * np.cos(2.0 * np.pi * both[:, count:]))

@@ -1,13 +1,14 @@
-"""Decisions for rows of input: payments rows give decision records, inventory rows give orders."""
+"""Decisions for frames of input: payments rows give decision records, inventory rows give orders."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from quaestor.clock import utc_now
 from quaestor.errors import UsageError
-from quaestor.export.encoding import eligible_matrix
+from quaestor.export.encoding import eligible_matrix, unfit
 from quaestor.export.inventory_policy import InventoryPolicy
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import Policy
@@ -29,39 +30,65 @@ def decide(policy: Policy, rows: pl.DataFrame, iteration_id: str) -> pl.DataFram
 
 def _payments(policy: PaymentsPolicy, rows: pl.DataFrame, iteration_id: str) -> pl.DataFrame:
     _require(rows, ("event_id",))
-    if rows["event_id"].null_count() or rows["event_id"].n_unique() != len(rows):
+    event_ids = rows["event_id"].cast(pl.String)
+    if event_ids.null_count() or event_ids.n_unique() != len(rows) or (event_ids == "").any():
         raise UsageError("Every row needs an event_id of its own.")
     actions = policy.spec.actions
+    eligible = np.ones((len(rows), len(actions)), dtype=np.bool_)
     if "eligible" in rows.columns:
         sets = rows["eligible"]
-        if sets.dtype == pl.String:
-            sets = sets.str.split("|")
-        eligible = eligible_matrix(sets, actions)
-    else:
-        eligible = np.ones((len(rows), len(actions)), dtype=np.bool_)
-    event_ids = rows["event_id"].cast(pl.String)
-    choice = policy.choose(policy.encode(rows), eligible, event_ids.to_list())
-    names = np.array(actions, dtype=object)
-    taken = choice.probabilities[np.arange(len(rows)), choice.action]
-    features = [name for name in rows.columns if name.startswith(("numeric_", "category_"))]
+        eligible = eligible_matrix(sets.str.split("|") if sets.dtype == pl.String else sets, actions)
+    contexts = policy.encode(rows)
+    choice = policy.choose(contexts, eligible, event_ids.to_list(), unfit(policy.spec.features, rows, contexts))
+    names = pl.Series(actions, dtype=pl.String)
+    features = [pl.col(n) for n in rows.columns if n.startswith("category_")]
+    features += [_storable(n) for n in rows.columns if n.startswith("numeric_")]
     return pl.DataFrame(
         {
-            "system": [policy.spec.system] * len(rows),
+            "system": pl.repeat(policy.spec.system, len(rows), eager=True),
             "event_id": event_ids,
             "decided_at": _times(rows),
-            "iteration_id": [iteration_id] * len(rows),
-            "eligible": [names[row].tolist() for row in eligible],
-            "propensities": [p[row].tolist() for p, row in zip(choice.probabilities, eligible, strict=True)],
-            "action": names[choice.action].tolist(),
-            "propensity": taken,
+            "iteration_id": pl.repeat(iteration_id, len(rows), eager=True),
+            "eligible": _sets(names, eligible),
+            "propensities": _lists(choice.probabilities, eligible),
+            "action": names.gather(choice.action),
+            "propensity": choice.probabilities[np.arange(len(rows)), choice.action],
             "fallback": choice.fallback,
-        },
-        schema_overrides={
-            "eligible": pl.List(pl.String),
-            "propensities": pl.List(pl.Float64),
-            "action": pl.String,
-        },
-    ).with_columns(rows.select(features))
+        }
+    ).with_columns(rows.select(features).select(n for n in rows.columns if n.startswith(("numeric_", "category_"))))
+
+
+def _storable(name: str) -> pl.Expr:
+    """A number as the store takes it: infinities, which only a fallback row can hold, become unknown."""
+    value = pl.col(name).cast(pl.Float64)
+    return pl.when(value.is_finite()).then(value).alias(name)
+
+
+def _sets(names: pl.Series, eligible: NDArray[np.bool_]) -> pl.Series:
+    """The eligible actions of each row, by name; few distinct sets make up most logs."""
+    packed = np.packbits(eligible, axis=1)
+    width = packed.shape[1]
+    keys = np.zeros((len(packed), -(-width // 8) * 8), dtype=np.uint8)
+    keys[:, :width] = packed
+    words = keys.view(np.uint64)
+    if words.shape[1] == 1:
+        _, first, inverse = np.unique(words[:, 0], return_index=True, return_inverse=True)
+    else:
+        _, first, inverse = np.unique(words, axis=0, return_index=True, return_inverse=True)
+    sets = [names.gather(np.flatnonzero(eligible[row])).to_list() for row in first]
+    return pl.Series("eligible", sets, dtype=pl.List(pl.String)).gather(inverse.ravel())
+
+
+def _lists(probabilities: NDArray[np.float64], eligible: NDArray[np.bool_]) -> pl.Series:
+    """The probabilities of the eligible actions of each row, in the order of the actions."""
+    sizes = eligible.sum(axis=1)
+    order = np.argsort(sizes, kind="stable")
+    parts = []
+    for size in np.unique(sizes):  # rows with equally many eligible actions form a rectangle
+        rows = sizes == size
+        parts.append(pl.Series(probabilities[rows][eligible[rows]].reshape(-1, size)).arr.to_list())
+    joined = pl.concat(parts) if parts else pl.Series(dtype=pl.List(pl.Float64))
+    return joined.gather(np.argsort(order, kind="stable")).alias("propensities")
 
 
 def _orders(policy: InventoryPolicy, rows: pl.DataFrame) -> pl.DataFrame:
@@ -92,13 +119,13 @@ def _nested(rows: pl.DataFrame, name: str, shape: tuple[int, ...]) -> np.ndarray
 
 def _times(rows: pl.DataFrame) -> pl.Series:
     if "decided_at" not in rows.columns:
-        return pl.Series([utc_now()] * len(rows), dtype=pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return pl.repeat(utc_now(), len(rows), dtype=pl.Datetime("us"), eager=True).dt.replace_time_zone("UTC")
     times = rows["decided_at"]
     if times.dtype == pl.String:
         times = rows.select(zoned_time(pl.col("decided_at"))).to_series()
     if not isinstance(times.dtype, pl.Datetime) or times.dtype.time_zone is None or times.null_count():
         raise UsageError("decided_at must be a time with a zone in every row, such as 2026-01-31T09:30:00Z.")
-    return times.dt.convert_time_zone("UTC")
+    return times.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
 
 
 def _require(rows: pl.DataFrame, columns: tuple[str, ...]) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.export.encoding import Encoded, encode
 from quaestor.export.session import Array, Session
 from quaestor.export.spec import PaymentsSpec
-from quaestor.randomness import event_keys, normals, uniforms
+from quaestor.randomness import event_keys, normals, uniform, uniforms
+
+if TYPE_CHECKING:
+    import polars as pl
+
+AT_ONCE = 4096
+"""Rounds that go through the graph together: few enough for the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class PaymentsPolicy:
     def __init__(self, graph: bytes, spec: PaymentsSpec, where: str = "policy.onnx") -> None:
         self.spec = spec
         self._session = Session(graph, where)
+        self._default = spec.actions.index(spec.default_action)
 
     def encode(self, context: pl.DataFrame) -> Encoded:
         """Contexts (columns numeric_… and category_…) as this policy's inputs."""
@@ -41,55 +49,80 @@ class PaymentsPolicy:
         return event_keys(self.spec.salt, self.spec.system, event_ids)
 
     def noise(self, keys: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """The standard normal noise of each event, (round, numeric feature)."""
-        return normals(keys, len(self.spec.features.numeric)).astype(np.float32)
+        """The standard normal noise of each event, (round, numeric feature); none where the policy adds none."""
+        count = len(self.spec.features.numeric)
+        if self.spec.noise_scale == 0:
+            return np.zeros((len(keys), count), dtype=np.float32)
+        return normals(keys, count).astype(np.float32)
 
     def probabilities(
         self, contexts: Encoded, eligible: NDArray[np.bool_], noise: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """The policy's probabilities, (round, action): sum to 1, and 0 where not eligible."""
-        raw = self._session.run(
-            "probabilities",
-            {
-                "numeric": contexts.numeric,
-                "category": contexts.category,
-                "eligible": eligible,
-                "noise": noise,
-            },
-        ).astype(np.float64)
-        masked = np.where(eligible, raw, 0.0)
-        return np.asarray(masked / masked.sum(axis=1, keepdims=True))
+        """The policy's probabilities, (round, action): sum to 1, and 0 where not eligible; NaN where it has none."""
+        return self._in_parts(contexts, eligible, lambda part: noise[part])
 
     def scores(self, contexts: Encoded) -> NDArray[np.float64]:
         """The oracle's predicted rewards, (round, action), without noise."""
-        silence = np.zeros_like(contexts.numeric)
         everything = np.ones((len(contexts), len(self.spec.actions)), dtype=np.bool_)
-        inputs: dict[str, Array] = {
-            "numeric": contexts.numeric,
-            "category": contexts.category,
-            "eligible": everything,
-            "noise": silence,
-        }
-        return self._session.run("scores", inputs).astype(np.float64)
+        return self._run("scores", contexts.numeric, contexts.category, everything, np.zeros_like(contexts.numeric))
 
-    def choose(self, contexts: Encoded, eligible: NDArray[np.bool_], event_ids: Sequence[str]) -> Choice:
+    def choose(
+        self,
+        contexts: Encoded,
+        eligible: NDArray[np.bool_],
+        event_ids: Sequence[str],
+        unfit: NDArray[np.bool_] | None = None,
+    ) -> Choice:
         """Decides each round; the same event id gives the same decision on any host (rule R2).
 
-        Where the graph gives no distribution the default action is taken, or the first eligible one (rule R3).
+        Where the graph gives no distribution, or a round is unfit (round,), the default action is taken, or the
+        first eligible one (rule R3).
         """
         keys = self.keys(event_ids)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            probabilities = self.probabilities(contexts, eligible, self.noise(keys))
-        failed = np.asarray(~np.isfinite(probabilities).all(axis=1))
+        probabilities = self._in_parts(contexts, eligible, lambda part: self.noise(keys[part]))
+        failed = np.isnan(probabilities).any(axis=1)
+        if unfit is not None:
+            failed |= unfit
         if failed.any():
-            probabilities[failed] = self._fallback(eligible[failed])
-        action = draw(probabilities, uniforms(keys, 1)[:, 0])
-        return Choice(probabilities, action, failed)
+            allowed = eligible[failed]
+            taken = np.where(allowed[:, self._default], self._default, allowed.argmax(axis=1))
+            probabilities[failed] = np.eye(len(self.spec.actions))[taken]
+        return Choice(probabilities, draw(probabilities, uniforms(keys, 1)[:, 0]), failed)
 
-    def _fallback(self, eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
-        default = self.spec.actions.index(self.spec.default_action)
-        taken = np.where(eligible[:, default], default, eligible.argmax(axis=1))
-        return np.eye(len(self.spec.actions))[taken]
+    def choose_one(
+        self, numeric: list[float], category: list[int], eligible: list[bool], event_id: str, unfit: bool
+    ) -> tuple[list[float], int, bool, int, list[float]]:
+        """Decides one round as `choose` does, to the bit, without the cost of arrays.
+
+        Returns probabilities, action, whether it fell back, the event's key and its noise.
+        """
+        keys = self.keys((event_id,))
+        key, noise = int(keys[0]), self.noise(keys)
+        probabilities: list[float] | None = None
+        if not unfit:
+            numbers = np.array((numeric,), dtype=np.float32).reshape(1, len(numeric))
+            codes = np.array((category,), dtype=np.int64).reshape(1, len(category))
+            raw = self._run("probabilities", numbers, codes, np.array((eligible,)), noise)[0].tolist()
+            probabilities = _normalised_one(raw, eligible)
+        failed = probabilities is None
+        if probabilities is None:
+            taken = self._default if eligible[self._default] else eligible.index(True)
+            probabilities = [float(action == taken) for action in range(len(eligible))]
+        return probabilities, _draw_one(probabilities, uniform(key)), failed, key, noise[0].tolist()
+
+    def _in_parts(
+        self, contexts: Encoded, eligible: NDArray[np.bool_], noise: Callable[[slice], NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        found = np.empty(eligible.shape)
+        for start in range(0, len(eligible), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            numeric, category, allowed = contexts.numeric[part], contexts.category[part], eligible[part]
+            found[part] = _normalised(self._run("probabilities", numeric, category, allowed, noise(part)), allowed)
+        return found
+
+    def _run(self, output: str, numeric: Array, category: Array, eligible: Array, noise: Array) -> NDArray[np.float64]:
+        inputs: dict[str, Array] = {"numeric": numeric, "category": category, "eligible": eligible, "noise": noise}
+        return self._session.run(output, inputs)
 
 
 def draw(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -97,3 +130,38 @@ def draw(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> ND
     passed = (probabilities.cumsum(axis=1) <= uniform[:, None]).sum(axis=1)
     last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)
     return np.asarray(np.minimum(passed, last))
+
+
+def _draw_one(probabilities: list[float], uniform: float) -> int:
+    reached, last = 0.0, 0
+    for action, probability in enumerate(probabilities):
+        reached += probability
+        if probability > 0:
+            last = action
+            if reached > uniform:
+                return action
+    return last
+
+
+def _normalised(raw: NDArray[np.float64], eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Rows that sum to 1 over the eligible actions; a row that is no distribution becomes NaN.
+
+    Sums run from the first action to the last, so that `_normalised_one` gives the same bits.
+    """
+    masked = np.where(eligible, raw, 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = masked.cumsum(axis=1)[:, -1]
+        good = np.isfinite(total) & (total > 0) & (masked >= 0).all(axis=1)
+    return np.asarray(masked / np.where(good, total, np.nan)[:, None])
+
+
+def _normalised_one(raw: list[float], eligible: list[bool]) -> list[float] | None:
+    masked = [value if allowed else 0.0 for value, allowed in zip(raw, eligible, strict=True)]
+    total = 0.0
+    for value in masked:
+        if not value >= 0:
+            return None
+        total += value
+    if not isfinite(total) or total <= 0:
+        return None
+    return [value / total for value in masked]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
@@ -30,9 +29,8 @@ class Session:
 
     def run(self, output: str, inputs: dict[str, Array]) -> Array:
         """The named output for these inputs; inputs that the graph does not use are left out."""
-        used = {name: array for name, array in inputs.items() if name in self._wanted}
+        used = inputs if len(inputs) == len(self._wanted) else {n: inputs[n] for n in inputs if n in self._wanted}
         try:
-            (result,) = self._session.run([output], used)
+            return self._session.run([output], used)[0]  # type: ignore[no-any-return]
         except Exception as error:
             raise QuaestorError(f"{self._where} could not be run: {str(error).splitlines()[0]}") from None
-        return np.asarray(result)
