@@ -5,16 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from models.inventory.layout import Layout
 from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
-
-Floats = NDArray[np.float64]
-
-STEPS_PER_DEVIATION = 512
-"""Grid cells per standard deviation of one period's demand: the cost is then right to five decimals."""
+from models.inventory.yardsticks.grid_demand import normal_on_grid
 
 
 @dataclass(frozen=True)
@@ -39,12 +33,11 @@ def backlogged_optimum(
     """
     if lead_time < 1:
         raise ValueError(f"lead_time must be 1 or more, found {lead_time}.")
-    units, chance = _total_demand(mean, standard_deviation, lead_time + 1)
-    below = chance.cumsum()
+    total = normal_on_grid(mean, standard_deviation).over(lead_time + 1)
     # Between two grid points the distribution function is taken to be straight, as within a cell of mass.
-    level = float(np.interp(underage / (underage + holding), below, units + (units[1] - units[0]) / 2))
-    left = level - units
-    cost = float((holding * np.maximum(left, 0) + underage * np.maximum(-left, 0)) @ chance)
+    level = float(np.interp(underage / (underage + holding), total.chance.cumsum(), total.units + total.step / 2))
+    left = level - total.units
+    cost = float((holding * np.maximum(left, 0) + underage * np.maximum(-left, 0)) @ total.chance)
     return BackloggedOptimum(cost, level)
 
 
@@ -53,15 +46,3 @@ def base_stock_at(optimum: BackloggedOptimum, layout: Layout) -> BaseStockPolicy
     policy = BaseStockPolicy(BaseStockParams(window=0), layout, typical_demand=1.0).to(layout.holding_cost.dtype)
     policy.level.data.fill_(optimum.level)
     return policy
-
-
-def _total_demand(mean: float, standard_deviation: float, periods: int) -> tuple[Floats, Floats]:
-    """Demand of several periods on a grid, (cell,) units, and its chances, (cell,)."""
-    step = standard_deviation / STEPS_PER_DEVIATION
-    # Clipping raises the mean of a period by 0.4 deviations at most; the sum spreads with the square root.
-    room = (max(mean, 0.0) + 0.4 * standard_deviation) * periods + 12.0 * standard_deviation * periods**0.5
-    cells = 1 << int(np.ceil(np.log2(room / step)))
-    units = np.arange(cells, dtype=np.float64) * step
-    one_period = np.diff(ndtr((units + step / 2 - mean) / standard_deviation), prepend=0.0)
-    total = np.maximum(np.fft.irfft(np.fft.rfft(one_period) ** periods, cells), 0.0)
-    return units, np.asarray(total, dtype=np.float64)
