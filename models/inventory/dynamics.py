@@ -48,8 +48,9 @@ def step(layout: Layout, state: State, orders: Tensor, demand: Tensor) -> tuple[
     An order placed in period t on an edge with lead time L serves the demand of period t + L (Zipkin 2008,
     "Old and new methods for lost-sales inventory systems", timing of events).
     """
-    shipped = sum_by_node(layout.source, orders, layout.nodes)[:, : layout.places]
-    after_shipping = state.on_hand - shipped
+    after_shipping = state.on_hand
+    if layout.ships_between_places:
+        after_shipping = state.on_hand - sum_by_node(layout.source, orders, layout.nodes)[:, : layout.places]
     warehouses, stores = after_shipping.split((layout.warehouses, layout.stores), dim=1)
     after_demand = stores - demand
     left = torch.cat((warehouses, after_demand), dim=1)

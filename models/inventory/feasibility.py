@@ -23,6 +23,8 @@ def ration(layout: Layout, desired: Tensor, on_hand: Tensor) -> Tensor:
     """
     if layout.whole_units:
         desired = desired.round()
+    if not layout.ships_between_places:
+        return desired
     if layout.has_cross_docks:
         keeps = torch.cat((layout.keeps, layout.keeps.new_ones(layout.nodes - layout.places)))
         desired = desired + UNASKED * (~keeps.index_select(0, layout.source)).to(desired.dtype)

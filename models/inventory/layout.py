@@ -30,7 +30,7 @@ class Layout:
     """Index and cost tensors of a network; `place` counts warehouses first, then stores.
 
     holding_cost (batch, place), underage_cost (batch, store), unit_cost (batch, edge), lead_time (batch, edge): the
-    terms, whose leading axis is 1 or batch. source, target (edge,): node numbers; a supplier's number is `places` or
+    terms, whose leading axis is 1 or batch. ships_between_places: whether any place supplies another. source, target (edge,): node numbers; a supplier's number is `places` or
     more. depth: edges on the longest path. keeps (place,): whether what is not shipped stays. arrival_slot (batch,
     edge): position of an edge's order in the flattened (place, lead) pipeline. incoming_edges, outgoing_edges
     (node,): degrees. longest_incoming_lead_time (batch, place): periods. reach (batch, place): periods from a
@@ -46,6 +46,7 @@ class Layout:
     unmet_is_lost: bool
     whole_units: bool
     has_cross_docks: bool
+    ships_between_places: bool
     holding_cost: Tensor
     underage_cost: Tensor
     unit_cost: Tensor
@@ -119,6 +120,7 @@ def layout_of(network: Network, dtype: torch.dtype = torch.float32) -> Layout:
         unmet_is_lost=network.unmet_demand == "lost",
         whole_units=network.whole_units,
         has_cross_docks=any(place.kind == "cross_dock" for place in places),
+        ships_between_places=bool((source < len(places)).any()),
         holding_cost=terms.holding_cost,
         underage_cost=terms.underage_cost,
         unit_cost=terms.unit_cost,

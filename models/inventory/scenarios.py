@@ -88,6 +88,8 @@ def scenarios_from_demand(
     draw = generator(seed, "opening stock").random((batch, stores, layout.longest_lead_time))
     longest = layout.longest_incoming_lead_time[:, layout.warehouses :].numpy()
     opening = mean[:, :, None] * draw * (np.arange(layout.longest_lead_time) < longest[:, :, None])
+    if layout.whole_units:
+        opening = opening.round()
     dtype = layout.holding_cost.dtype
     on_hand = np.zeros((batch, layout.places))
     in_transit = np.zeros((batch, layout.places, layout.longest_lead_time))

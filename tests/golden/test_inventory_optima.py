@@ -84,7 +84,7 @@ def test_the_optimum_with_backlogged_demand(lead_time: int, underage: int) -> No
 def test_the_simulator_attains_the_optimum_with_lost_sales(lead_time: int, underage: int) -> None:
     optimum = lost_sales_optimum(poisson_pmf(5.0), lead_time, 1.0, float(underage))
     layout = layout_of(one_store(lead_time, float(underage), "lost", whole_units=True))
-    costs = simulated(layout, OrderTablePolicy(optimum), _whole(lost(layout, 3000, 250, seed=7)))
+    costs = simulated(layout, OrderTablePolicy(optimum), lost(layout, 3000, 250, seed=7))
     assert error(costs) < 0.003 * optimum.cost
     assert costs.mean() == pytest.approx(optimum.cost, abs=SIGMAS * error(costs))
 
@@ -112,7 +112,7 @@ def test_a_perceptron_learns_the_optimum_with_lost_sales() -> None:
     policy = build_policy(MLPParams(hidden=2, window=0, calendar=0), layout, 5.0, seed=3)
     params = HDPOParams(epochs=25, batch=128, learning_rate=1e-2, scale_exponent=0.0)
     train(policy, layout, lost(layout, 2048, 50, seed=11), lost(layout, 1024, 100, seed=12), params, warmup=30)
-    scenarios = _whole(lost(layout, 3000, 250, seed=13))
+    scenarios = lost(layout, 3000, 250, seed=13)
     learned = simulated(layout, policy, scenarios)
     excess = learned - simulated(layout, OrderTablePolicy(optimum), scenarios)
     assert excess.mean() < 0.03 * optimum.cost
@@ -135,10 +135,3 @@ def test_base_stock_learns_the_optimum_with_backlogged_demand() -> None:
     assert excess.mean() < 0.005 * optimum.cost
     assert excess.mean() > -SIGMAS * error(excess)
     assert learned.mean() > optimum.cost - SIGMAS * error(learned)
-
-
-def _whole(scenarios: Scenarios) -> Scenarios:
-    """The same scenarios from a whole opening stock, for goods that come in pieces."""
-    return Scenarios(
-        scenarios.demand, scenarios.calendar, scenarios.on_hand.round(), scenarios.in_transit.round(), scenarios.history
-    )
