@@ -30,8 +30,8 @@ def bootstrap_interval(
         raise ValueError(f"a bootstrap needs 2 or more rounds and 100 or more replicates, found {n} and {replicates}.")
     groups = min(n, GROUPS)
     sums, squares, sizes = _dealt(influence, groups)
-    counts = generator(seed, "bootstrap over rounds").multinomial(groups, np.full(groups, 1 / groups), replicates)
-    drawn = counts.astype(np.float64) @ np.column_stack([sums, squares, sizes])
+    drawn_groups = generator(seed, "bootstrap over rounds").integers(0, groups, (replicates, groups))
+    drawn = _counts(drawn_groups, groups) @ np.column_stack([sums, squares, sizes])
     mean = drawn[:, 0] / drawn[:, 2]
     spread = np.sqrt(np.maximum(drawn[:, 1] / drawn[:, 2] - np.square(mean), 0.0) / drawn[:, 2])
     error = float(np.sqrt(influence @ influence / n / n))
@@ -70,14 +70,19 @@ def block_bootstrap_interval(
     blocks = -(-periods // length)
     starts = draw.integers(0, periods, (replicates, blocks))
     at = (starts[:, :, None] + np.arange(length)).reshape(replicates, -1)[:, :periods] % periods
-    in_time = np.zeros((replicates, periods))
-    np.add.at(in_time, (np.arange(replicates)[:, None], at), 1.0)
-    of_series = draw.multinomial(series, np.full(series, 1 / series), replicates)
+    in_time = _counts(at, periods)
+    of_series = _counts(draw.integers(0, series, (replicates, series)), series)
     means = np.einsum("bs,sp,bp->b", of_series, differences, in_time, optimize=True) / (series * periods)
     value = float(differences.mean())
     freedom = min(periods // length, series) - 1
     reach = float(stdtrit(max(freedom, 1), 0.5 + confidence / 2)) * float(means.std(ddof=1))
     return Interval(value, value - reach, value + reach, confidence, "block bootstrap")
+
+
+def _counts(drawn: NDArray[np.int64], kinds: int) -> NDArray[np.float64]:
+    """How often each of `kinds` was drawn, (replicate, kind), out of (replicate, draw)."""
+    own = drawn + kinds * np.arange(len(drawn))[:, None]
+    return np.bincount(own.ravel(), minlength=kinds * len(drawn)).reshape(-1, kinds).astype(np.float64)
 
 
 def _dealt(

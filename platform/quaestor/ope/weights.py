@@ -70,6 +70,13 @@ def overlap_of(rounds: TargetRounds) -> Overlap:
     return _overlap(rounds.batch, rounds.target, rounds.weight)
 
 
+def on_policy_overlap(batch: MaturedBatch) -> Overlap:
+    """The same for the policy that made the log, whose every weight is 1."""
+    rewarded, rounds = int((batch.reward > 0).sum()), len(batch)
+    rarer = min(rewarded, int((batch.reward < 1).sum()))
+    return Overlap(rounds, float(rounds), 1.0, 1 / rounds, 1.0, 0.0, rarer)
+
+
 def unsupported_mass(batch: MaturedBatch, target: NDArray[np.float64]) -> float:
     """The mean probability, over rounds, of actions that the log could not have taken there.
 

@@ -1,0 +1,1 @@
+"""Small worlds whose truth is known exactly, for benchmarks of estimators and gates."""
