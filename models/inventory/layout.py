@@ -29,13 +29,14 @@ class Terms:
 class Layout:
     """Index and cost tensors of a network; `place` counts warehouses first, then stores.
 
-    holding_cost (batch, place), underage_cost (batch, store), unit_cost (batch, edge), lead_time (batch, edge): the
-    terms, whose leading axis is 1 or batch. ships_between_places: whether any place supplies another. source, target (edge,): node numbers; a supplier's number is `places` or
-    more. depth: edges on the longest path. keeps (place,): whether what is not shipped stays. arrival_slot (batch,
-    edge): position of an edge's order in the flattened (place, lead) pipeline. incoming_edges, outgoing_edges
-    (node,): degrees. longest_incoming_lead_time (batch, place): periods. reach (batch, place): periods from a
-    place's order until it can serve the furthest demand downstream. through (place, place): the part of what the
-    first receives that passes through the second when every place splits its orders evenly over its sources.
+    depth: edges on the longest path. ships_between_places: whether any place supplies another. holding_cost (batch,
+    place), underage_cost (batch, store), unit_cost (batch, edge), lead_time (batch, edge): the terms, whose leading
+    axis is 1 or batch. source, target (edge,): node numbers; a supplier's number is `places` or more. keeps (place,):
+    whether what is not shipped stays. arrival_slot (batch, edge): position of an edge's order in the flattened
+    (place, lead) pipeline. incoming_edges, outgoing_edges (node,): degrees. longest_incoming_lead_time (batch,
+    place): periods. reach (batch, place): periods from a place's order until it can serve the furthest demand
+    downstream. through (place, place): the part of what the first receives that passes through the second when every
+    place splits its orders evenly over its sources.
     """
 
     places: int
