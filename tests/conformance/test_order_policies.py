@@ -22,9 +22,12 @@ from models.inventory.layout import layout_of
 from models.inventory.observation import Observation
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import OrderModule, PolicyParams, build_policy
+from models.inventory.policies.capped_base_stock import CappedBaseStockParams
+from models.inventory.policies.echelon_base_stock import EchelonBaseStockParams
 from models.inventory.policies.graph import GraphParams
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.policies.newsvendor import NewsvendorParams
+from models.inventory.policies.reorder_point import ReorderPointParams
 from models.inventory.rollout import rollout
 from quaestor.export.inventory_policy import INPUTS, NOISES
 from quaestor.export.session import Session
@@ -35,6 +38,9 @@ MEMBERS: dict[str, PolicyParams] = {
     "mlp": MLPParams(width=8, hidden=2, window=4),
     "base_stock": BaseStockParams(window=4),
     "base_stock in units": BaseStockParams(window=0),
+    "capped_base_stock": CappedBaseStockParams(window=4),
+    "echelon_base_stock": EchelonBaseStockParams(window=4),
+    "reorder_point": ReorderPointParams(window=4),
     "newsvendor": NewsvendorParams(window=4),
     "newsvendor, learned quantile": NewsvendorParams(quantile="learned", window=4),
 }

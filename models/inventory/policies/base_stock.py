@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.inventory.feasibility import sum_by_node
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import demand_scale
+from models.inventory.policies.source_split import split_over_sources
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,4 @@ class BaseStockPolicy(nn.Module):
         scale = demand_scale(layout, observation.past_demand, self.typical_demand)
         position = observation.on_hand + observation.in_transit.sum(dim=2)
         missing = (self.level * scale - position).clamp(min=0)
-        weight = self.source_score.exp()
-        share = weight / sum_by_node(layout.target, weight[None], layout.nodes)[0, layout.target]
-        return missing.index_select(1, layout.target) * share
+        return split_over_sources(layout, missing, self.source_score)

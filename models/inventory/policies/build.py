@@ -6,12 +6,31 @@ import torch
 
 from models.inventory.layout import Layout
 from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
+from models.inventory.policies.capped_base_stock import CappedBaseStockParams, CappedBaseStockPolicy
+from models.inventory.policies.echelon_base_stock import EchelonBaseStockParams, EchelonBaseStockPolicy
 from models.inventory.policies.graph import GraphParams, GraphPolicy
 from models.inventory.policies.mlp import MLPParams, MLPPolicy
 from models.inventory.policies.newsvendor import NewsvendorParams, NewsvendorPolicy
+from models.inventory.policies.reorder_point import ReorderPointParams, ReorderPointPolicy
 
-OrderModule = GraphPolicy | MLPPolicy | BaseStockPolicy | NewsvendorPolicy
-PolicyParams = GraphParams | MLPParams | BaseStockParams | NewsvendorParams
+OrderModule = (
+    GraphPolicy
+    | MLPPolicy
+    | BaseStockPolicy
+    | CappedBaseStockPolicy
+    | EchelonBaseStockPolicy
+    | ReorderPointPolicy
+    | NewsvendorPolicy
+)
+PolicyParams = (
+    GraphParams
+    | MLPParams
+    | BaseStockParams
+    | CappedBaseStockParams
+    | EchelonBaseStockParams
+    | ReorderPointParams
+    | NewsvendorParams
+)
 
 
 def build_policy(params: PolicyParams, layout: Layout, typical_demand: float, seed: int) -> OrderModule:
@@ -25,6 +44,12 @@ def build_policy(params: PolicyParams, layout: Layout, typical_demand: float, se
                 policy = MLPPolicy(params, layout, typical_demand)
             case BaseStockParams():
                 policy = BaseStockPolicy(params, layout, typical_demand)
+            case CappedBaseStockParams():
+                policy = CappedBaseStockPolicy(params, layout, typical_demand)
+            case EchelonBaseStockParams():
+                policy = EchelonBaseStockPolicy(params, layout, typical_demand)
+            case ReorderPointParams():
+                policy = ReorderPointPolicy(params, layout, typical_demand)
             case NewsvendorParams():
                 policy = NewsvendorPolicy(params, layout)
     return policy.to(layout.holding_cost.dtype)

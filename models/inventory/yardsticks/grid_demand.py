@@ -29,7 +29,7 @@ class GridDemand:
     @property
     def units(self) -> Floats:
         """The demand of each cell, in units, (cell,)."""
-        return np.arange(len(self.chance)) * self.step
+        return np.asarray(np.arange(len(self.chance)) * self.step)
 
     @property
     def mean(self) -> float:
