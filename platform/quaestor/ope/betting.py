@@ -9,18 +9,19 @@ at most α (Ville 1939), so that every m that made the gambler rich is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from quaestor.ope.interval import Interval, check_confidence
 from quaestor.ope.target_rounds import TargetRounds
 
 CAUTION = 0.75
 """The largest share of the capital that one round may cost."""
-_HALVINGS = 40
+_PRECISION = 1e-9
 
 Array = NDArray[np.float64]
 
@@ -95,17 +96,21 @@ def difference_sequence(
 def lower_bounds(terms: Array, alpha: float, looks: NDArray[np.int64], most: float = 1.0) -> Array:
     """Lower bounds (look,) for the mean of terms (round,) of 0 or more, a mean that is at most `most`.
 
-    Each holds at all times with probability 1 − alpha.
+    Each holds at all times with probability 1 − alpha. Terms whose mean is `most` or more give that bound.
     """
     bets = bet_sizes(terms, alpha)
     wanted = float(np.log(1 / alpha))
 
-    def rich(mean: float, until: int) -> bool:
-        return bool(log_capital(terms[:until], bets[:until], mean).sum() >= wanted)
+    def surplus(mean: float, until: int) -> float:
+        return float(log_capital(terms[:until], bets[:until], mean).sum()) - wanted
 
     found, best = np.zeros(len(looks)), 0.0
-    for number, until in enumerate(looks):
-        best = max(best, _turning(lambda mean, until=int(until): rich(mean, until), best, most))  # type: ignore[misc]
+    for number, until in enumerate(looks.tolist()):
+        if surplus(most, until) > 0:
+            best = most
+        elif surplus(best, until) > 0:  # the more a mean is, the less a gambler above it wins
+            turning = float(brentq(surplus, best, most, args=(until,), xtol=_PRECISION))
+            best = max(best, turning - _PRECISION)
         found[number] = best
     return found
 
@@ -136,16 +141,6 @@ def _mean_bounded(
     lower = lower_bounds(up, alpha, at, 1.0 + offset) - offset
     upper = 1.0 - lower_bounds(down, alpha, at, 1.0 + offset)
     return _sequence(terms, lower, upper, at, confidence, "betting, mean-bounded")
-
-
-def _turning(rich: Callable[[float], bool], low: float, high: float) -> float:
-    """The largest mean in [low, high], to a millionth of a millionth, against which the gambler is rich."""
-    if not rich(low):
-        return low
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rich(middle) else (low, middle)
-    return low
 
 
 def _looks(looks: Sequence[int] | None, rounds: int) -> NDArray[np.int64]:

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaestor.log.batch import MaturedBatch
-from quaestor.ope.weights import check_target, taken
+from quaestor.ope.weights import check_probabilities, check_shape, taken
+
+CELLS_AT_ONCE = 1 << 16
+"""(round, action) cells that are checked and read together, while the processor's cache holds them."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,25 @@ def target_rounds(
     Raises ValueError when target is not a distribution over the eligible actions of each round, or a prediction
     that is needed is not finite.
     """
-    check_target(batch.logged, target)
-    weight = taken(target, batch.logged.action) / batch.logged.propensity
-    rounds = TargetRounds(batch, None, target, None, batch.reward, weight, None, None)
+    logged = batch.logged
+    if predicted is not None and predicted.shape != logged.eligible.shape:
+        raise ValueError(f"predicted must be {logged.eligible.shape} (round, action), found {predicted.shape}.")
+    check_shape(logged, target)
+    weight, modelled, expected = np.empty(len(batch)), np.empty(len(batch)), np.empty(len(batch))
+    step = max(1, CELLS_AT_ONCE // max(1, len(logged.actions)))
+    for first in range(0, len(batch), step):
+        part = slice(first, first + step)
+        check_probabilities(target[part], logged.eligible[part])
+        weight[part] = taken(target[part], logged.action[part])
+        if predicted is not None:
+            modelled[part] = taken(predicted[part], logged.action[part])
+            expected[part] = _expected(target[part], predicted[part])
+    weight /= logged.propensity
     if predicted is None:
-        return rounds
-    if predicted.shape != target.shape:
-        raise ValueError(f"predicted must be {target.shape} (round, action), found {predicted.shape}.")
-    modelled = rounds.with_predictions(predicted)
-    if not (np.isfinite(modelled.expected).all() and np.isfinite(modelled.predicted_taken).all()):  # type: ignore[arg-type]
+        return TargetRounds(batch, None, target, None, batch.reward, weight, None, None)
+    if not (np.isfinite(expected).all() and np.isfinite(modelled).all()):
         raise ValueError("predicted rewards must be finite for the actions taken and those that the policy would take.")
-    return modelled
+    return TargetRounds(batch, None, target, predicted, batch.reward, weight, modelled, expected)
 
 
 def _expected(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:

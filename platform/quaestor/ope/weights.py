@@ -30,11 +30,21 @@ def taken(values: NDArray[np.float64], action: NDArray[np.int64]) -> NDArray[np.
 
 def check_target(logged: LoggedBatch, target: NDArray[np.float64]) -> None:
     """Raises ValueError when target (round, action) is not a distribution over each round's eligible actions."""
+    check_shape(logged, target)
+    check_probabilities(target, logged.eligible)
+
+
+def check_shape(logged: LoggedBatch, target: NDArray[np.float64]) -> None:
+    """Raises ValueError when target is not (round, action)."""
     if target.shape != logged.eligible.shape:
         raise ValueError(f"target must be {logged.eligible.shape} (round, action), found {target.shape}.")
+
+
+def check_probabilities(target: NDArray[np.float64], eligible: NDArray[np.bool_]) -> None:
+    """Raises ValueError when target (round, action) is not a distribution over what is eligible (round, action)."""
     # NaN fails every comparison, and an infinite probability fails the sum.
     proper = bool(target.min(initial=0.0) >= 0)
-    if not proper or (not logged.eligible.all() and ((target > 0) & ~logged.eligible).any()):
+    if not proper or (not eligible.all() and ((target > 0) & ~eligible).any()):
         raise ValueError("target probabilities must be finite, 0 or more, and 0 for actions that are not eligible.")
     if not np.abs(target @ np.ones(target.shape[1]) - 1).max(initial=0.0) <= 1e-6:
         raise ValueError("target probabilities must sum to 1 in every round.")
