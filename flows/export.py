@@ -18,7 +18,7 @@ def export_one(iteration_id: str, out: Path | None = None, override: str | None 
     bundle, new = export_iteration(
         settings.store, settings.data, iteration_id, out or settings.bundles, settings.actor, override
     )
-    return str(bundle.folder), new
+    return str(bundle.path), new
 
 
 @flow(name="export", log_prints=True)

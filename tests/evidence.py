@@ -71,8 +71,9 @@ CERTIFICATE_PARAMS = CertificateParams(noise_scale=0.1, budgets=(0.05, 0.1, 0.2)
 def certify(settings: Settings, iteration_id: str, seed: int = 0) -> Certificate:
     """A kept certificate over made-up episodes with mean reward 0.8."""
     values = np.random.default_rng(seed).normal(0.8, 0.02, CERTIFICATE_PARAMS.episodes)
+    graph = registry.get(settings.store, settings.data, iteration_id).files[GRAPH]
     return issue_certificate(
-        settings.store, settings.data, iteration_id, SUBJECT, CERTIFICATE_PARAMS, values,
+        settings.store, settings.data, iteration_id, replace(SUBJECT, runner_digest=graph), CERTIFICATE_PARAMS, values,
         unsmoothed=0.81, attacked=(0.79, 0.78, 0.77), attacks="constant biases", code="test",
     )  # fmt: skip
 

@@ -137,7 +137,7 @@ def test_from_a_csv_to_a_bundle_that_orders(settings: Settings, study: Path, tmp
     rows = json.loads(candidate.read("golden_rows.json"))
     path = tmp_path / "rows.json"
     path.write_text(json.dumps(rows))
-    orders = load(bundle.folder).decide(pl.read_json(path))
+    orders = load(bundle.path).decide(pl.read_json(path))
     assert orders.columns == ["system", "product", "period", "source", "target", "units"]
     assert (orders["units"] >= 0).all()
     shipped = orders.filter(pl.col("source") == "depot").group_by("product").agg(pl.col("units").sum())

@@ -107,9 +107,9 @@ def export(
         settings.store, settings.data, iteration, out or settings.bundles, settings.actor, override
     )
     if as_json:
-        print_json({"bundle": str(bundle.folder), "digest": bundle.digest, "new": new})
+        print_json({"bundle": str(bundle.path), "digest": bundle.digest, "new": new})
     else:
-        typer.echo(f"{'exported' if new else 'already exported'}: {bundle.folder}")
+        typer.echo(f"{'exported' if new else 'already exported'}: {bundle.path}")
 
 
 def _moved(to: str, iteration_id: str, as_json: bool) -> None:

@@ -1,101 +1,215 @@
-"""A bundle: a folder with a certified policy and everything needed to check it before it decides."""
+"""A bundle: the files of a certified policy and everything needed to check it before it decides.
+
+Nothing in it is parsed before its digest has been compared, and nothing is trusted that its signature does not cover:
+signature → list of checksums → every file → graph → golden choices.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from quaestor.atomic import write_folder
+from quaestor.atomic import write_file, write_folder
 from quaestor.errors import QuaestorError
+from quaestor.export.contents import ARCHIVE, archive_bytes, read_contents
 from quaestor.export.golden import golden_choices, replay
+from quaestor.export.input_schema import input_schema
 from quaestor.export.policy import GRAPH, SPEC, Policy, load_policy
+from quaestor.export.signature import Keys, check, sign, signature_parts
+from quaestor.export.strict_json import StrictJsonError, strict_json
+
+if TYPE_CHECKING:
+    import polars as pl
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+FORMAT = 2
+"""Of bundles: 1 had no signature, no input schema and no bill of materials."""
 
 MANIFEST, CERTIFICATE, EVALUATION = "manifest.json", "certificate.json", "evaluation.json"
-GOLDEN, EPISODES, CHECKSUMS = "golden.json", "episodes.f64", "checksums.json"
-REQUIRED = (GRAPH, SPEC, MANIFEST, CERTIFICATE, EVALUATION, GOLDEN, EPISODES)
+GOLDEN, EPISODES, CARD, MATERIALS = "golden.json", "episodes.f64", "card.md", "materials.json"
+CHECKSUMS, SIGNATURE = "checksums.json", "signature.json"
+REQUIRED = (GRAPH, SPEC, MANIFEST, CERTIFICATE, EVALUATION, GOLDEN, EPISODES, CARD, MATERIALS)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that has been checked: its folder, digest, iteration, policy and parsed files."""
+    """A bundle that has been checked.
 
-    folder: Path
+    digest: of its list of checksums, which names every file. serial: the place of its iteration among those of the
+    system, from 1. signed: whether it carries a signature; signed_by: the trusted key that made it, None where no
+    keys were given to check it with.
+    """
+
+    path: Path
     digest: str
     iteration_id: str
+    serial: int
+    signed: bool
+    signed_by: str | None
     policy: Policy
     manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    @property
+    def system(self) -> str:
+        """The system that it decides for."""
+        return self.policy.spec.system
+
+    @property
+    def archive(self) -> Path:
+        """Where its single-file form lies, beside its folder."""
+        return self.path if self.path.suffix == ARCHIVE else self.path.with_name(self.path.name + ARCHIVE)
+
+    def trust(self) -> str:
+        """Whether its origin is known, as a sentence."""
+        if self.signed_by:
+            return f"Signed by trusted key {self.signed_by}."
+        if self.signed:
+            return "SIGNATURE NOT CHECKED: no trusted keys were given; anyone may have made this bundle."
+        return "UNSIGNED: anyone may have made or changed this bundle."
 
 
-def write_bundle(folder: Path, iteration_id: str, files: Mapping[str, bytes], golden_rows: pl.DataFrame) -> Bundle:
-    """Writes a bundle and opens it again; it appears under `folder` only after its replay has agreed.
+def write_bundle(
+    folder: Path,
+    iteration_id: str,
+    serial: int,
+    files: Mapping[str, bytes],
+    golden_rows: pl.DataFrame,
+    key: Ed25519PrivateKey | None = None,
+) -> Bundle:
+    """Writes a bundle as a folder and as an archive beside it, signed where a key is given.
 
-    files holds every required file but the golden choices, which are made here. A bundle that is there already is
-    only checked.
+    files holds every required file but the golden choices, which are made here. Either form appears only after the
+    whole was checked and its replay has agreed. A bundle that is there already is only checked, and signed again
+    where a key is given.
     """
-    if not folder.exists():
+    if folder.exists():
+        content = read_contents(folder)
+        open_contents(content, folder)
+    else:
         policy = load_policy(files[GRAPH], files[SPEC], str(folder))
         content = {**files, GOLDEN: golden_choices(policy, golden_rows, iteration_id)}
         sums = {name: hashlib.sha256(part).hexdigest() for name, part in sorted(content.items())}
-        content[CHECKSUMS] = json.dumps({"iteration_id": iteration_id, "files": sums}, indent=1).encode()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        trial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".trial."))
-        try:
-            write_folder(trial / folder.name, content)
-            open_bundle(trial / folder.name)
-            write_folder(folder, content)
-        finally:
-            shutil.rmtree(trial, ignore_errors=True)
-    return open_bundle(folder)
+        head = {"format": FORMAT, "system": policy.spec.system, "iteration_id": iteration_id, "serial": serial}
+        content[CHECKSUMS] = json.dumps({**head, "files": sums}, indent=1).encode()
+    if key is not None:
+        system = strict_json(content[CHECKSUMS])["system"]
+        content[SIGNATURE] = sign(content[CHECKSUMS], system, key)
+    bundle = open_contents(content, folder)
+    write_folder(folder, content)
+    if key is not None:
+        write_file(folder / SIGNATURE, content[SIGNATURE])
+    if not bundle.archive.exists() or bundle.archive.read_bytes() != archive_bytes(content):
+        write_file(bundle.archive, archive_bytes(content))
+    return bundle
 
 
-def open_bundle(folder: Path) -> Bundle:
-    """Checks a bundle and loads its policy: every file's digest first, then the golden replay.
+def open_bundle(path: Path, keys: Keys | None = None, after: int | None = None) -> Bundle:
+    """Checks a bundle, folder or archive, and loads its policy.
 
-    Raises QuaestorError, with one sentence, for anything missing, added, changed or not reproduced.
+    With keys, one of them must have signed it. With `after`, its iteration must come after that serial number.
+    Raises QuaestorError, with one sentence, for the first thing that does not hold.
     """
-    if not folder.is_dir():
-        raise QuaestorError(f"No bundle at {folder}; give the folder that `quaestor export` printed.")
-    sums, digest = _checksums(folder)
-    expected = sums["files"]
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {CHECKSUMS}
-    for name in sorted(set(REQUIRED) - set(expected)):
-        raise QuaestorError(f"{folder}: {CHECKSUMS} does not list {name}; the bundle is not complete.")
+    return open_contents(read_contents(path), path, keys, after)
+
+
+def open_contents(files: Mapping[str, bytes], path: Path, keys: Keys | None = None, after: int | None = None) -> Bundle:
+    """Checks the files of a bundle, as `open_bundle` does; `path` names them in messages."""
+    where = str(path)
+    if CHECKSUMS not in files:
+        raise QuaestorError(f"{where}: {CHECKSUMS} is missing; this is not a whole bundle.")
+    signed_by = _signer(files, keys, where)
+    head = _head(files[CHECKSUMS], where)
+    _compare(files, head["files"], where)
+    policy = load_policy(files[GRAPH], files[SPEC], where)
+    manifest = _object(files[MANIFEST], f"{where}/{MANIFEST}")
+    certificate = _object(files[CERTIFICATE], f"{where}/{CERTIFICATE}")
+    _refuse_strangers(head, policy, manifest, certificate, files, where)
+    if after is not None and head["serial"] < after:
+        raise QuaestorError(
+            f"{where} holds iteration {head['serial']} of {head['system']!r}, older than {after}, which was already "
+            "live here; an authorised rollback is needed to go back."
+        )
+    replay(policy, files[GOLDEN], head["iteration_id"], where)
+    digest = hashlib.sha256(files[CHECKSUMS]).hexdigest()
+    return Bundle(
+        path, digest, head["iteration_id"], head["serial"], SIGNATURE in files, signed_by, policy, manifest, files
+    )
+
+
+def _signer(files: Mapping[str, bytes], keys: Keys | None, where: str) -> str | None:
+    if SIGNATURE in files:
+        if keys is not None:
+            return check(files[SIGNATURE], files[CHECKSUMS], keys, where)
+        parts = signature_parts(files[SIGNATURE], where)
+        if parts["signs"] != hashlib.sha256(files[CHECKSUMS]).hexdigest():
+            raise QuaestorError(f"{where}: the signature is of another bundle, of system {parts['system']!r}.")
+    elif keys is not None:
+        raise QuaestorError(f"{where} is not signed; only bundles signed by a trusted key are loaded here.")
+    return None
+
+
+def _head(checksums: bytes, where: str) -> dict[str, Any]:
+    head = _object(checksums, f"{where}/{CHECKSUMS}")
+    if head.get("format") != FORMAT:
+        raise QuaestorError(
+            f"{where}: expected bundle format {FORMAT}, found {head.get('format', 1)}. Export the iteration again."
+        )
+    kinds = {"system": str, "iteration_id": str, "serial": int, "files": dict}
+    if any(type(head.get(name)) is not kind for name, kind in kinds.items()):
+        raise QuaestorError(f"{where}: {CHECKSUMS} is not readable; the bundle was changed. Export it again.")
+    for name in sorted(set(REQUIRED) - set(head["files"])):
+        raise QuaestorError(f"{where}: {CHECKSUMS} does not list {name}; the bundle is not complete.")
+    return head
+
+
+def _compare(files: Mapping[str, bytes], expected: Mapping[str, Any], where: str) -> None:
+    present = set(files) - {CHECKSUMS, SIGNATURE}
     for name in sorted(present ^ set(expected)):
         what = "is not listed in" if name in present else "is missing but listed in"
-        raise QuaestorError(f"{folder}: {name} {what} {CHECKSUMS}; the bundle was changed. Export it again.")
-    files = {name: (folder / name).read_bytes() for name in expected}
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != expected[name]:
+        raise QuaestorError(f"{where}: {name} {what} {CHECKSUMS}; the bundle was changed. Export it again.")
+    for name in sorted(expected):
+        if hashlib.sha256(files[name]).hexdigest() != expected[name]:
             raise QuaestorError(
-                f"{folder}: {name} does not match its checksum; the bundle was changed. Export it again."
+                f"{where}: {name} does not match its checksum; the bundle was changed. Export it again."
             )
-    policy = load_policy(files[GRAPH], files[SPEC], str(folder))
-    replay(policy, files[GOLDEN], sums["iteration_id"], str(folder))
-    return Bundle(folder, digest, sums["iteration_id"], policy, json.loads(files[MANIFEST]))
 
 
-def _checksums(folder: Path) -> tuple[dict[str, Any], str]:
-    path = folder / CHECKSUMS
-    if not path.exists():
-        raise QuaestorError(f"{folder}: {CHECKSUMS} is missing; this is not a whole bundle.")
-    content = path.read_bytes()
+def _refuse_strangers(
+    head: Mapping[str, Any],
+    policy: Policy,
+    manifest: Mapping[str, Any],
+    certificate: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    where: str,
+) -> None:
+    """Parts that are whole by themselves but do not belong together."""
+    if head["system"] != policy.spec.system:
+        raise QuaestorError(f"{where}: the list names system {head['system']!r}, the policy {policy.spec.system!r}.")
+    for name in ("iteration_id", "serial"):
+        if manifest.get(name) != head[name]:
+            raise QuaestorError(f"{where}: {MANIFEST} is of another iteration ({name}: {manifest.get(name)}).")
+    if manifest.get("inputs") != json.loads(json.dumps(input_schema(policy.spec))):
+        raise QuaestorError(f"{where}: {MANIFEST} declares other inputs than {SPEC}.")
+    subject = certificate.get("subject")
+    graph = hashlib.sha256(files[GRAPH]).hexdigest()
+    if (
+        not isinstance(subject, dict)
+        or subject.get("system") != head["system"]
+        or subject.get("runner_digest") != graph
+    ):
+        raise QuaestorError(f"{where}: {CERTIFICATE} is of another policy than {GRAPH}; certify this one.")
+
+
+def _object(content: bytes, where: str) -> dict[str, Any]:
     try:
-        sums = json.loads(content)
-        names, iteration_id = sums["files"], sums["iteration_id"]
-        if not all(isinstance(part, str) for entry in names.items() for part in entry) or not iteration_id:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise QuaestorError(
-            f"{folder}: {CHECKSUMS} is not readable; the bundle was changed. Export it again."
-        ) from None
-    if any("/" in name or "\\" in name or name.startswith(".") for name in names):
-        raise QuaestorError(f"{folder}: {CHECKSUMS} lists a name outside the bundle; it was changed.")
-    return sums, hashlib.sha256(content).hexdigest()
+        found = strict_json(content)
+    except StrictJsonError as error:
+        raise QuaestorError(f"{where} is not readable: {error}. Export the bundle again.") from None
+    if not isinstance(found, dict):
+        raise QuaestorError(f"{where} is not readable: expected an object. Export the bundle again.")
+    return found

@@ -1,4 +1,4 @@
-"""Verifies a bundle as far as its own content allows: digests, replay, and the certificate's arithmetic."""
+"""Verifies a bundle as far as its own content allows: signature, digests, replay, and the certificate's arithmetic."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quaestor.certification.certificate import Certificate
 from quaestor.certification.verification import complaints
 from quaestor.errors import QuaestorError, UsageError
 from quaestor.export.bundle import CERTIFICATE, EPISODES, GOLDEN, Bundle, open_bundle
+from quaestor.export.signature import Keys
 from quaestor.study import parse
 
 
@@ -25,19 +26,22 @@ class Verified:
     golden: int
 
 
-def verify_bundle(folder: Path, now: datetime) -> Verified:
-    """Opens the bundle (digests, replay), then recomputes its bounds from its episode values to 1e-9.
+def verify_bundle(path: Path, now: datetime, keys: Keys | None = None) -> Verified:
+    """Opens the bundle (signature where keys are given, digests, replay), then recomputes its bounds from its
+    episode values to 1e-9.
 
     Raises QuaestorError for the first thing that does not hold, an expired certificate included.
     """
-    bundle = open_bundle(folder)
-    certificate = read_certificate((folder / CERTIFICATE).read_bytes(), str(folder / CERTIFICATE))
-    values = np.frombuffer((folder / EPISODES).read_bytes(), dtype="<f8")
+    bundle = open_bundle(path, keys)
+    certificate = read_certificate(bundle.files[CERTIFICATE], f"{path}/{CERTIFICATE}")
+    try:
+        values = np.frombuffer(bundle.files[EPISODES], dtype="<f8")
+    except ValueError:
+        raise QuaestorError(f"{path}/{EPISODES} holds no episode values.") from None
     found = complaints(certificate, values, now)
     if found:
-        raise QuaestorError(f"{folder}: {found[0]}")
-    golden = json.loads((folder / GOLDEN).read_bytes())
-    return Verified(bundle, certificate, len(golden["decided"]))
+        raise QuaestorError(f"{path}: {found[0]}")
+    return Verified(bundle, certificate, len(json.loads(bundle.files[GOLDEN])["decided"]))
 
 
 def read_certificate(content: bytes, where: str) -> Certificate:

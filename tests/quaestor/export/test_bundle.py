@@ -49,36 +49,36 @@ def test_exporting_again_finds_the_same_bundle(settings: Settings, bundle: Bundl
 
 
 def test_it_verifies_until_it_expires(bundle: Bundle) -> None:
-    verified = verify_bundle(bundle.folder, utc_now())
+    verified = verify_bundle(bundle.path, utc_now())
     assert verified.golden == 8
     assert verified.certificate.bounds == tuple(sorted(verified.certificate.bounds, reverse=True))
     with pytest.raises(QuaestorError, match="expired"):
-        verify_bundle(bundle.folder, LONG_AFTER)
+        verify_bundle(bundle.path, LONG_AFTER)
 
 
 @pytest.mark.parametrize("name", [*REQUIRED, CHECKSUMS])
 def test_one_flipped_byte_anywhere_is_refused(bundle: Bundle, name: str) -> None:
-    path = bundle.folder / name
+    path = bundle.path / name
     content = path.read_bytes()
     for position in (0, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         with pytest.raises(QuaestorError):
-            verify_bundle(bundle.folder, utc_now())
+            verify_bundle(bundle.path, utc_now())
     path.write_bytes(content)
-    verify_bundle(bundle.folder, utc_now())
+    verify_bundle(bundle.path, utc_now())
 
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_file_is_named(bundle: Bundle, name: str) -> None:
-    (bundle.folder / name).unlink()
+    (bundle.path / name).unlink()
     with pytest.raises(QuaestorError, match=name):
-        load(bundle.folder)
+        load(bundle.path)
 
 
 def test_a_file_too_many_is_named(bundle: Bundle) -> None:
-    (bundle.folder / "extra.py").write_text("print('hello')")
+    (bundle.path / "extra.py").write_text("print('hello')")
     with pytest.raises(QuaestorError, match=r"extra\.py is not listed"):
-        load(bundle.folder)
+        load(bundle.path)
 
 
 def _reseal(folder: Path, name: str, content: bytes) -> None:
@@ -92,40 +92,40 @@ def _reseal(folder: Path, name: str, content: bytes) -> None:
 
 
 def test_another_policys_graph_does_not_repeat_the_choices(settings: Settings, bundle: Bundle) -> None:
-    _reseal(bundle.folder, "policy.onnx", policy(7).graph)
+    _reseal(bundle.path, "policy.onnx", policy(7).graph)
     with pytest.raises(QuaestorError, match="golden choice"):
-        load(bundle.folder)
+        load(bundle.path)
 
 
 def test_a_better_looking_bound_does_not_follow_from_the_episodes(bundle: Bundle) -> None:
-    certificate = json.loads((bundle.folder / "certificate.json").read_text())
+    certificate = json.loads((bundle.path / "certificate.json").read_text())
     certificate["bounds"][0] += 1e-6
-    _reseal(bundle.folder, "certificate.json", json.dumps(certificate).encode())
+    _reseal(bundle.path, "certificate.json", json.dumps(certificate).encode())
     with pytest.raises(QuaestorError, match=r"bound at budget 0\.05"):
-        verify_bundle(bundle.folder, utc_now())
+        verify_bundle(bundle.path, utc_now())
 
 
 def test_changed_episodes_are_noticed(bundle: Bundle) -> None:
-    values = np.frombuffer((bundle.folder / "episodes.f64").read_bytes(), dtype="<f8").copy()
+    values = np.frombuffer((bundle.path / "episodes.f64").read_bytes(), dtype="<f8").copy()
     values[3] += 0.1
-    _reseal(bundle.folder, "episodes.f64", values.tobytes())
+    _reseal(bundle.path, "episodes.f64", values.tobytes())
     with pytest.raises(QuaestorError, match="not those the certificate was computed from"):
-        verify_bundle(bundle.folder, utc_now())
+        verify_bundle(bundle.path, utc_now())
 
 
 @pytest.mark.parametrize("content", [b"not a graph", b""])
 def test_a_graph_that_is_none_is_a_sentence(bundle: Bundle, content: bytes) -> None:
-    _reseal(bundle.folder, "policy.onnx", content)
+    _reseal(bundle.path, "policy.onnx", content)
     with pytest.raises(QuaestorError, match="not a graph that can be run"):
-        load(bundle.folder)
+        load(bundle.path)
 
 
 def test_names_outside_the_bundle_are_refused(bundle: Bundle) -> None:
-    sums = json.loads((bundle.folder / CHECKSUMS).read_text())
+    sums = json.loads((bundle.path / CHECKSUMS).read_text())
     sums["files"]["../secret"] = "0" * 64
-    (bundle.folder / CHECKSUMS).write_text(json.dumps(sums))
+    (bundle.path / CHECKSUMS).write_text(json.dumps(sums))
     with pytest.raises(QuaestorError, match="outside the bundle"):
-        load(bundle.folder)
+        load(bundle.path)
 
 
 def test_only_certified_approved_policies_are_exported(settings: Settings) -> None:
@@ -156,7 +156,7 @@ def test_a_crash_before_the_end_leaves_no_bundle(settings: Settings, monkeypatch
 
 def test_decisions_are_a_pure_function_of_the_event(bundle: Bundle) -> None:
     rows = _rows(200)
-    runtime = load(bundle.folder)
+    runtime = load(bundle.path)
     all_at_once = runtime.decide(rows)
     one_by_one = pl.concat([runtime.decide(rows[n : n + 1]) for n in range(len(rows))])
     shuffled = runtime.decide(rows.sample(fraction=1, shuffle=True, seed=1)).sort("event_id")
@@ -165,7 +165,7 @@ def test_decisions_are_a_pure_function_of_the_event(bundle: Bundle) -> None:
 
 
 def test_every_choice_is_a_distribution_over_the_eligible(bundle: Bundle) -> None:
-    decided = load(bundle.folder).decide(_rows(500))
+    decided = load(bundle.path).decide(_rows(500))
     sums = decided["propensities"].list.sum()
     assert (sums - 1).abs().max() < 1e-9
     assert decided["propensities"].list.min().min() > 0
@@ -176,7 +176,7 @@ def test_every_choice_is_a_distribution_over_the_eligible(bundle: Bundle) -> Non
 def test_actions_are_drawn_as_often_as_their_propensities_say(bundle: Bundle) -> None:
     """Σ 1[a]/p over the rounds where a was taken is the number of rounds where it was eligible, within 4 standard
     errors."""
-    decided = load(bundle.folder).decide(_rows(20_000))
+    decided = load(bundle.path).decide(_rows(20_000))
     for action in ("a0", "a1", "a2", "a3"):
         rounds = decided.filter(pl.col("eligible").list.contains(action))
         weight = rounds.select(
@@ -188,7 +188,7 @@ def test_actions_are_drawn_as_often_as_their_propensities_say(bundle: Bundle) ->
 
 def test_what_the_bundle_decides_is_what_ingest_takes(settings: Settings, bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "decisions.parquet"
-    load(bundle.folder).decide(_rows(300)).write_parquet(path)
+    load(bundle.path).decide(_rows(300)).write_parquet(path)
     summary = ingest_file(settings.store, "decisions", path)
     assert (summary.added, summary.refused) == (300, {})
 
@@ -206,10 +206,10 @@ def test_what_the_bundle_decides_is_what_ingest_takes(settings: Settings, bundle
 )
 def test_bad_rows_get_a_sentence(bundle: Bundle, change: object, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        load(bundle.folder).decide(change(_rows(3)))  # type: ignore[operator]
+        load(bundle.path).decide(change(_rows(3)))  # type: ignore[operator]
 
 
 def test_a_copied_bundle_decides_the_same(bundle: Bundle, tmp_path: Path) -> None:
-    shutil.copytree(bundle.folder, tmp_path / "elsewhere")
+    shutil.copytree(bundle.path, tmp_path / "elsewhere")
     rows = _rows(20)
-    assert load(tmp_path / "elsewhere").decide(rows).equals(load(bundle.folder).decide(rows))
+    assert load(tmp_path / "elsewhere").decide(rows).equals(load(bundle.path).decide(rows))
