@@ -12,6 +12,7 @@ from models.payments.features import FeatureParams, fit_features
 from models.payments.oracles.boosted import BoostedParams
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.logistic import LogisticParams
+from models.payments.oracles.oracle import TrainingSet, undescribed
 from models.payments.policy import build_policy
 from models.payments.world import ACTIONS, Payments, PaymentsWorld, WorldParams
 from quaestor.export.encoding import encode
@@ -39,7 +40,8 @@ def _policy(world: PaymentsWorld, params: OracleParams) -> PaymentsPolicy:
     chance = world.success(payments)[np.arange(len(payments)), action]
     reward = (draw.random(len(payments)) < chance).astype(np.float64)
     contexts = encode(features, payments.context())
-    oracle = fit_oracle(params, features, contexts, action, reward, len(ACTIONS), seed=0)
+    training = TrainingSet(features, contexts, action, reward, undescribed(len(ACTIONS)))
+    oracle = fit_oracle(params, training, seed=0)
     spec = PaymentsSpec("payments", "bench", ACTIONS, "none", features, 0.1, "salt")
     return build_policy(oracle, InverseGap(), spec)
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from models.payments.deploy import deploy, in_world_order
-from models.payments.exploration.epsilon_greedy import EpsilonGreedy
+from models.payments.exploration.best import best_eligible
 from models.payments.refit import Refit, RefitParams, refit
 from models.payments.world import Payments, PaymentsWorld, decision_log
 from quaestor.export.payments_policy import PaymentsPolicy, draw
@@ -104,6 +104,6 @@ def _play_one(
 
 def _shares(world: PaymentsWorld, payments: Payments, fitted: Refit, deployed: PaymentsPolicy) -> tuple[float, float]:
     scores = in_world_order(deployed, fitted.oracle.predict(deployed.encode(payments.context())))
-    greedy = EpsilonGreedy(epsilon=0.0).probabilities(scores, payments.eligible)
+    greedy = best_eligible(scores, payments.eligible)
     as_deployed = deploy(deployed, payments).probabilities
     return world.share_of_gap(payments, as_deployed), world.share_of_gap(payments, greedy)

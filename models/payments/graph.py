@@ -15,7 +15,8 @@ IR_VERSION = 9
 class Graph:
     """A graph under construction; every method returns the name of a tensor."""
 
-    def __init__(self) -> None:
+    def __init__(self, actions: int) -> None:
+        self.actions = actions
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
@@ -43,12 +44,12 @@ class Graph:
         """A tensor in another element type."""
         return self.op("Cast", tensor, to=kind)
 
-    def build(self, outputs: dict[str, str], width: int) -> bytes:
-        """The finished graph, checked; `outputs` names tensors (round, width) of doubles."""
+    def build(self, outputs: dict[str, str]) -> bytes:
+        """The finished graph, checked; `outputs` names tensors (round, action) of doubles."""
         infos = []
         for name, tensor in outputs.items():
             self._nodes.append(helper.make_node("Identity", [tensor], [name]))
-            infos.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["round", width]))
+            infos.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["round", self.actions]))
         graph = helper.make_graph(self._nodes, "policy", self._inputs, infos, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="quaestor")

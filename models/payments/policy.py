@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from models.payments.exploration.rule import Exploration
+from models.payments.exploration.rule import Exploration, add_beliefs
 from models.payments.graph import Graph
 from models.payments.oracles.oracle import Oracle
 from quaestor.export.payments_policy import PaymentsPolicy
@@ -14,7 +14,7 @@ from quaestor.export.spec import PaymentsSpec
 
 def policy_graph(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> bytes:
     """The graph from contexts, eligibility and noise to probabilities, as ONNX bytes."""
-    graph = Graph()
+    graph = Graph(len(spec.actions))
     features = spec.features
     numeric = graph.input("numeric", TensorProto.FLOAT, len(features.numeric))
     category = graph.input("category", TensorProto.INT64, len(features.category))
@@ -23,8 +23,8 @@ def policy_graph(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> bytes
     spread = np.array([feature.spread for feature in features.numeric])
     scale = graph.constant((spec.noise_scale * spread).astype(np.float32))
     smoothed = graph.op("Add", numeric, graph.op("Mul", noise, scale))
-    scores = oracle.add_to(graph, smoothed, category)
-    return graph.build({"scores": scores, "probabilities": rule.add_to(graph, scores, eligible)}, len(spec.actions))
+    beliefs = add_beliefs(oracle, graph, smoothed, category, rule.needs)
+    return graph.build({"scores": beliefs.scores, "probabilities": rule.add_to(graph, beliefs, eligible)})
 
 
 def build_policy(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> PaymentsPolicy:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.payments.actions import ActionParams, described, live_actions
+from models.payments.exploration.build import ExplorationParams, rule_of
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.inverse_gap import InverseGap
 from models.payments.features import FeatureParams, fit_features
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.fixed import preference
 from models.payments.oracles.logistic import LogisticParams
-from models.payments.oracles.oracle import Oracle
+from models.payments.oracles.oracle import Oracle, TrainingSet
 from models.payments.policy import policy_graph
 from quaestor.export.encoding import Features, encode
 from quaestor.export.spec import PaymentsSpec
@@ -26,12 +29,15 @@ class RefitParams:
     """What a refit is made of.
 
     default_action: taken when the policy fails. held_out: the share of rounds kept from training, for evaluation.
+    weighting: of rounds in the fit; none is best but where the log hardly knows what the policy will do (rule R9).
     """
 
     default_action: str
     oracle: OracleParams = field(default_factory=LogisticParams)
-    exploration: EpsilonGreedy | InverseGap = field(default_factory=InverseGap)
+    exploration: ExplorationParams = field(default_factory=InverseGap)
     features: FeatureParams = field(default_factory=FeatureParams)
+    actions: ActionParams = field(default_factory=ActionParams)
+    weighting: Literal["none", "inverse_propensity"] = "none"
     held_out: float = 0.3
     seed: int = 0
 
@@ -59,24 +65,46 @@ def held_out(logged: LoggedBatch, share: float) -> NDArray[np.bool_]:
     return uniforms(keys, 1)[:, 0] < share
 
 
-def refit(batch: MaturedBatch, params: RefitParams, noise_scale: float, salt: str) -> Refit:
+def refit(
+    batch: MaturedBatch, params: RefitParams, noise_scale: float, salt: str, parent: Refit | None = None
+) -> Refit:
     """Fits oracle and rule on the rounds that are not held out.
 
-    noise_scale: of smoothing, in standard deviations of each number. salt names the policy's own chance.
+    noise_scale: of smoothing, in standard deviations of each number. salt names the policy's own chance. parent:
+    where the oracle starts from, when it knows the same actions.
     """
     training = batch.rows(~held_out(batch.logged, params.held_out))
     features = fit_features(training.logged.context, params.features)
-    oracle = fit_on(training, features, params.oracle, stream_seed(params.seed, "oracle"))
+    actions = live_actions(batch.logged.actions, params.actions)
+    learned = training_set(training, features, params, actions)
+    start = parent.oracle if parent is not None and parent.spec.actions == actions else None
+    oracle = fit_oracle(params.oracle, learned, stream_seed(params.seed, "oracle"), start)
+    rule = rule_of(params.exploration, len(learned), len(actions))
+    spec = PaymentsSpec("payments", batch.logged.system, actions, params.default_action, features, noise_scale, salt)
+    return Refit(oracle, spec, policy_graph(oracle, rule, spec))
+
+
+def training_set(batch: MaturedBatch, features: Features, params: RefitParams, actions: tuple[str, ...]) -> TrainingSet:
+    """A batch as an oracle for these actions learns from it; rounds that took another one are left out."""
     logged = batch.logged
-    spec = PaymentsSpec("payments", logged.system, logged.actions, params.default_action, features, noise_scale, salt)
-    return Refit(oracle, spec, policy_graph(oracle, params.exploration, spec))
+    number = np.array([actions.index(name) if name in actions else -1 for name in logged.actions])
+    action = number[logged.action]
+    taught = np.flatnonzero(action >= 0)
+    kept = batch if len(taught) == len(batch) else batch.rows(taught)
+    return TrainingSet(
+        features=features,
+        contexts=encode(features, kept.logged.context),
+        action=action[taught],
+        reward=kept.reward,
+        described=described(actions, params.actions),
+        weight=1 / kept.logged.propensity if params.weighting == "inverse_propensity" else None,
+    )
 
 
 def fit_on(batch: MaturedBatch, features: Features, params: OracleParams, seed: int) -> Oracle:
-    """An oracle fitted on all rounds of a batch."""
-    logged = batch.logged
-    contexts = encode(features, logged.context)
-    return fit_oracle(params, features, contexts, logged.action, batch.reward, len(logged.actions), seed)
+    """An oracle for a batch's own actions, fitted on all its rounds."""
+    plain = RefitParams(default_action=batch.logged.actions[0])
+    return fit_oracle(params, training_set(batch, features, plain, batch.logged.actions), seed)
 
 
 def rule_of_thumb(

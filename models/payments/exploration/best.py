@@ -30,3 +30,23 @@ def add_best(graph: Graph, scores: str, eligible: str) -> tuple[str, str, str]:
     running = graph.op("CumSum", equal, graph.constant(np.array(1)))
     first = graph.cast(graph.op("Equal", running, graph.constant(np.array(1.0))), TensorProto.DOUBLE)
     return graph.op("Mul", equal, first), count, mask
+
+
+def floored(probabilities: NDArray[np.float64], eligible: NDArray[np.bool_], floor: float) -> NDArray[np.float64]:
+    """Mixes in `floor` of the uniform law, so that no eligible action of K falls below floor/K."""
+    return np.asarray((1 - floor) * probabilities + floor * eligible / eligible.sum(axis=1, keepdims=True))
+
+
+def add_floored(graph: Graph, probabilities: str, count: str, mask: str, floor: float) -> str:
+    """Adds the same mixture to a graph; count (round, 1) and mask (round, action) are doubles."""
+    return graph.op(
+        "Add",
+        graph.op("Mul", probabilities, graph.constant(np.array(1 - floor))),
+        graph.op("Mul", graph.op("Div", mask, count), graph.constant(np.array(floor))),
+    )
+
+
+def refuse_floor(floor: float) -> None:
+    """Raises ValueError for a floor that is not a share."""
+    if not 0 <= floor < 1:
+        raise ValueError(f"floor must be in [0, 1), found {floor}.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.payments.exploration.best import add_best, best_eligible
+from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 
 
@@ -18,20 +19,21 @@ class EpsilonGreedy:
 
     kind: Literal["epsilon_greedy"] = "epsilon_greedy"
     epsilon: float = 0.1
+    needs: ClassVar[Needs] = "scores"
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 1:
             raise ValueError(f"epsilon must be between 0 and 1, found {self.epsilon}.")
 
-    def probabilities(self, scores: NDArray[np.float64], eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def probabilities(self, beliefs: Beliefs, eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Probabilities (round, action)."""
-        best = best_eligible(scores, eligible)
+        best = best_eligible(beliefs.scores, eligible)
         uniform = eligible / eligible.sum(axis=1, keepdims=True)
         return np.asarray(self.epsilon * uniform + (1 - self.epsilon) * best)
 
-    def add_to(self, graph: Graph, scores: str, eligible: str) -> str:
+    def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
-        best, count, mask = add_best(graph, scores, eligible)
+        best, count, mask = add_best(graph, beliefs.scores, eligible)
         uniform = graph.op("Div", mask, count)
         return graph.op(
             "Add",

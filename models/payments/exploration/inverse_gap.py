@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from models.payments.exploration.best import add_best, best_eligible
+from models.payments.exploration.best import add_best, add_floored, best_eligible, floored, refuse_floor
+from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 
 
@@ -23,23 +24,27 @@ class InverseGap:
     kind: Literal["inverse_gap"] = "inverse_gap"
     gamma: float = 1000.0
     floor: float = 0.01
+    needs: ClassVar[Needs] = "scores"
 
     def __post_init__(self) -> None:
-        if not self.gamma >= 0 or not 0 <= self.floor < 1:
-            raise ValueError("gamma must be 0 or more and floor in [0, 1).")
+        refuse_floor(self.floor)
+        if not self.gamma >= 0:
+            raise ValueError(f"gamma must be 0 or more, found {self.gamma}.")
 
-    def probabilities(self, scores: NDArray[np.float64], eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def probabilities(self, beliefs: Beliefs, eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Probabilities (round, action)."""
+        scores = beliefs.scores
         best = best_eligible(scores, eligible)
         count = eligible.sum(axis=1, keepdims=True)
         top = np.where(best > 0, scores, 0.0).sum(axis=1, keepdims=True)
         gap = np.where(eligible, top - scores, 0.0)
         others = np.where(eligible & (best == 0), 1.0 / (count + self.gamma * gap), 0.0)
         weighted = others + best * (1.0 - others.sum(axis=1, keepdims=True))
-        return np.asarray((1 - self.floor) * weighted + self.floor * eligible / count)
+        return floored(weighted, eligible, self.floor)
 
-    def add_to(self, graph: Graph, scores: str, eligible: str) -> str:
+    def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
+        scores = beliefs.scores
         best, count, mask = add_best(graph, scores, eligible)
         one, zero = graph.constant(np.array(1.0)), graph.constant(np.array(0.0))
         axis = graph.constant(np.array([1]))
@@ -53,8 +58,4 @@ class InverseGap:
         others = graph.op("Where", is_other, inverse, zero)
         rest = graph.op("Sub", one, graph.op("ReduceSum", others, axis, keepdims=1))
         weighted = graph.op("Add", others, graph.op("Mul", best, rest))
-        return graph.op(
-            "Add",
-            graph.op("Mul", weighted, graph.constant(np.array(1 - self.floor))),
-            graph.op("Mul", graph.op("Div", mask, count), graph.constant(np.array(self.floor))),
-        )
+        return add_floored(graph, weighted, count, mask, self.floor)

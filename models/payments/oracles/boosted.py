@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import TargetEncoder
 
 from models.payments.graph import Graph
+from models.payments.oracles.oracle import TrainingSet
 from quaestor.export.encoding import Encoded, Features
 
 
@@ -94,26 +95,21 @@ class BoostedOracle:
         )
 
 
-def fit_boosted(
-    params: BoostedParams,
-    features: Features,
-    contexts: Encoded,
-    action: NDArray[np.int64],
-    reward: NDArray[np.float64],
-    actions: int,
-    seed: int,
-) -> BoostedOracle:
-    """Fits squared loss on action (round,) and reward (round,) in [0, 1]; unweighted (rule R9).
+def fit_boosted(params: BoostedParams, training: TrainingSet, seed: int) -> BoostedOracle:
+    """Fits squared loss.
 
     Categories enter as the mean reward of (level, action), cross-fitted so that a round never sees its own
     outcome (Micci-Barreca 2001, "A preprocessing scheme for high-cardinality categorical attributes").
     """
+    features, contexts, action, actions = training.features, training.contexts, training.action, training.actions
     encoders = [
         TargetEncoder(target_type="continuous", cv=KFold(5, shuffle=True, random_state=seed % 2**31))
         for _ in features.category
     ]
     crossed = [(codes * actions + action)[:, None] for codes in contexts.category.T]
-    encoded = [encoder.fit_transform(cross, reward)[:, 0] for encoder, cross in zip(encoders, crossed, strict=True)]
+    encoded = [
+        encoder.fit_transform(cross, training.reward)[:, 0] for encoder, cross in zip(encoders, crossed, strict=True)
+    ]
     model = HistGradientBoostingRegressor(
         max_iter=params.trees,
         max_leaf_nodes=params.leaves,
@@ -121,8 +117,7 @@ def fit_boosted(
         early_stopping=False,
         random_state=seed % 2**31,
     )
-    model.fit(_inputs(contexts, encoded, action, actions), reward)
-    _snap(model)
+    model.fit(_inputs(contexts, encoded, action, actions), training.reward, sample_weight=training.weight)
     tables = tuple(
         _table(encoder, len(feature.levels) + 1, actions)
         for encoder, feature in zip(encoders, features.category, strict=True)

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from models.payments.graph import Graph
+from models.payments.oracles.oracle import TrainingSet
 from quaestor.export.encoding import Encoded, Features
 
 
@@ -64,27 +65,18 @@ class LogisticOracle:
         return graph.op("Sigmoid", logit)
 
 
-def fit_logistic(
-    params: LogisticParams,
-    features: Features,
-    contexts: Encoded,
-    action: NDArray[np.int64],
-    reward: NDArray[np.float64],
-    actions: int,
-    seed: int,
-) -> LogisticOracle:
-    """Fits by L-BFGS on action (round,) and reward (round,) in [0, 1]; unweighted (rule R9).
-
-    A reward between 0 and 1 enters as both outcomes with the matching weights.
-    """
-    design, offsets = _design(features, contexts, action, actions)
-    rows, target, weight = _as_binary(reward)
+def fit_logistic(params: LogisticParams, training: TrainingSet, seed: int) -> LogisticOracle:
+    """Fits by L-BFGS; a reward between 0 and 1 enters as both outcomes with the matching weights."""
+    design, offsets = _design(training.features, training.contexts, training.action, training.actions)
+    rows, target, weight = _as_binary(training.reward)
+    if training.weight is not None:
+        weight = weight * training.weight[rows]
     model = LogisticRegression(C=params.strength, max_iter=params.iterations, random_state=seed % 2**31)
     with warnings.catch_warnings():
         # Stopping at the iteration limit is early stopping here: the fit is a ridge away from its optimum.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(design[rows], target, sample_weight=weight)
-    return _unpacked(model, features, offsets, actions)
+    return _unpacked(model, training.features, offsets, training.actions)
 
 
 def _as_binary(

@@ -1,0 +1,71 @@
+"""A small network over embeddings of categories: numbers and embeddings in, one logit an action out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from models.payments.graph import Graph
+from models.payments.oracles.additive import standardised
+from quaestor.export.encoding import Encoded, Features
+
+
+@dataclass(frozen=True)
+class EmbeddingParams:
+    """width: of each embedding; hidden: units of the one hidden layer. device: cpu, or cuda where there is one;
+    only cpu repeats itself bit for bit."""
+
+    kind: Literal["embedding"] = "embedding"
+    width: int = 8
+    hidden: int = 64
+    epochs: int = 8
+    batch: int = 512
+    learning_rate: float = 0.003
+    decay: float = 0.0003
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.hidden, self.epochs, self.batch) < 1 or not self.learning_rate > 0:
+            raise ValueError("width, hidden, epochs and batch must be 1 or more, learning_rate above 0.")
+
+
+@dataclass(frozen=True)
+class EmbeddingOracle:
+    """Fitted weights: tables (level, width), a hidden layer of rectified units, and two sums for each action: one over
+    the hidden units, one straight from the inputs."""
+
+    features: Features
+    tables: tuple[NDArray[np.float32], ...]
+    hidden: NDArray[np.float32]
+    hidden_bias: NDArray[np.float32]
+    output: NDArray[np.float32]
+    straight: NDArray[np.float32]
+    output_bias: NDArray[np.float32]
+
+    def predict(self, contexts: Encoded) -> NDArray[np.float64]:
+        """Predicted rewards, (round, action)."""
+        parts = [standardised(self.features, contexts.numeric)[:, 1:]]
+        parts += [table[codes] for codes, table in zip(contexts.category.T, self.tables, strict=True)]
+        inputs = np.concatenate(parts, axis=1)
+        units = np.maximum(inputs @ self.hidden.T + self.hidden_bias, 0)
+        logit = units @ self.output.T + inputs @ self.straight.T + self.output_bias
+        return np.asarray(1 / (1 + np.exp(-logit.astype(np.float64))))
+
+    def add_to(self, graph: Graph, numeric: str, category: str) -> str:
+        """Adds the prediction to a graph."""
+        mean = np.array([feature.missing for feature in self.features.numeric], dtype=np.float32)
+        scale = np.array([feature.spread for feature in self.features.numeric], dtype=np.float32)
+        parts = [graph.op("Div", graph.op("Sub", numeric, graph.constant(mean)), graph.constant(scale))]
+        for column, table in enumerate(self.tables):
+            code = graph.op("Gather", category, graph.constant(np.array(column)), axis=1)
+            parts.append(graph.op("Gather", graph.constant(table), code, axis=0))
+        inputs = graph.op("Concat", *parts, axis=1)
+        layer = (graph.constant(self.hidden), graph.constant(self.hidden_bias))
+        units = graph.op("Relu", graph.op("Gemm", inputs, *layer, transB=1))
+        output = graph.op("Gemm", units, graph.constant(self.output), graph.constant(self.output_bias), transB=1)
+        straight = graph.op("MatMul", inputs, graph.constant(np.ascontiguousarray(self.straight.T)))
+        return graph.op("Sigmoid", graph.cast(graph.op("Add", output, straight), TensorProto.DOUBLE))

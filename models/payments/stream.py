@@ -1,0 +1,127 @@
+"""Fits an additive oracle straight from the store: one pass over record batches, then passes over compact chunks."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.payments.features import FeatureParams
+from models.payments.oracles.additive import AdditiveOracle, AdditiveParams, moments
+from models.payments.oracles.additive_fit import fit_rows
+from models.payments.training_rows import Chunk, TrainingRows
+from quaestor.export.encoding import CategoryFeature, Features, NumericFeature
+from quaestor.store import Store
+from quaestor.store.training import Names, TrainingBatch, TrainingWindow, names, training_batches
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A fitted oracle, the actions it knows, and how many rounds taught it."""
+
+    oracle: AdditiveOracle
+    actions: tuple[str, ...]
+    rounds: int
+
+
+def fit_from_store(
+    store: Store,
+    window: TrainingWindow,
+    params: AdditiveParams,
+    features: FeatureParams,
+    described: NDArray[np.float64] | None = None,
+) -> Streamed:
+    """Fits on every round of a window that may teach; chunks lie in a temporary folder while it does.
+
+    described (action, part): features of the actions, none by default.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with store.read() as connection:
+            known = names(connection, window.system)
+            collected = _Collected(known, Path(folder))
+            for batch in training_batches(connection, window, known):
+                collected.add(batch)
+        found = collected.finish(features)
+        parts = np.zeros((len(known.actions), 0)) if described is None else described
+        oracle = fit_rows(params, found, collected.rows, parts, None)
+        return Streamed(oracle, known.actions, collected.rows.rounds)
+
+
+class _Collected:
+    """Batches as training rows: raw numbers and provisional codes first, made final once all are seen."""
+
+    def __init__(self, known: Names, folder: Path) -> None:
+        self.known = known
+        self.rows = TrainingRows(len(known.actions), folder)
+        self._places: dict[str, int] = {}
+        self._sum, self._square, self._count = (np.zeros(len(known.numeric)) for _ in range(3))
+        self._counts = [np.zeros(0, dtype=np.int64) for _ in known.category]
+
+    def add(self, batch: TrainingBatch) -> None:
+        """Takes a batch in."""
+        present = np.isfinite(batch.numeric)
+        filled = np.where(present, batch.numeric, np.float32(0))
+        self._sum += filled.sum(axis=0, dtype=np.float64)
+        self._square += np.einsum("rf,rf->f", filled, filled, dtype=np.float64)
+        self._count += present.sum(axis=0)
+        places = np.array([self._places.setdefault(level, len(self._places)) for level in batch.levels] + [-1])
+        code = places.astype(np.int32)[batch.category.T]
+        for column, codes in enumerate(code):
+            counts = np.bincount(codes[codes >= 0], minlength=len(self._places))
+            counts[: len(self._counts[column])] += self._counts[column]
+            self._counts[column] = counts
+        design = np.concatenate((np.ones((len(batch), 1), dtype=np.float32), batch.numeric), axis=1)
+        self.rows.add(design, code, batch.action, batch.reward, None)
+
+    def finish(self, params: FeatureParams) -> Features:
+        """Standardises numbers and numbers the levels, in place; returns the features."""
+        mean = self._sum / np.maximum(self._count, 1)
+        variance = self._square / np.maximum(self._count, 1) - np.square(mean)
+        spread = np.sqrt(np.maximum(variance * self._count / np.maximum(self._count - 1, 1), 0))
+        kept = [
+            k
+            for k, name in enumerate(self.known.numeric)
+            if spread[k] > 0 and (not params.numeric or name in params.numeric)
+        ]
+        levels = list(self._places)
+        category, tables = [], []
+        for column, name in enumerate(self.known.category):
+            counts = self._counts[column]
+            often = sorted(levels[place] for place in np.flatnonzero(counts >= params.minimum_count))
+            if len(often) < 2 or (params.category and name not in params.category):
+                continue
+            table = np.zeros(len(levels) + 1, dtype=np.int32)
+            table[[self._places[level] for level in often]] = np.arange(1, len(often) + 1)
+            category.append((column, CategoryFeature(name, tuple(often))))
+            tables.append(table)
+        features = Features(
+            tuple(NumericFeature(self.known.numeric[k], float(mean[k]), float(spread[k])) for k in kept),
+            tuple(feature for _, feature in category),
+        )
+        centre, scale = moments(features)
+        columns = [0, *(1 + k for k in kept)]
+        actions = np.int32(len(self.known.actions))
+
+        def cells(chunk: Chunk) -> NDArray[np.int32]:
+            parts = [
+                table[(chunk.cell[column] - chunk.action) // actions] * actions + chunk.action
+                for (column, _), table in zip(category, tables, strict=True)
+            ]
+            return np.array(parts, dtype=np.int32).reshape(len(parts), len(chunk.action))
+
+        self.rows.replace(design=lambda chunk: _standardised(chunk.design, columns, centre, scale), cell=cells)
+        return features
+
+
+def _standardised(
+    design: NDArray[np.float32], columns: list[int], centre: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    if len(columns) < design.shape[1]:
+        design = design[:, columns]
+    design[:, 1:] -= centre
+    design[:, 1:] /= scale
+    np.nan_to_num(design, copy=False, nan=0.0)
+    return design
