@@ -37,7 +37,7 @@ def test_population_values(ratio: float) -> None:
 
 def test_plug_in_tends_to_the_population_value() -> None:
     quantiles = stats.uniform(0, 100).ppf((np.arange(200_000) + 0.5) / 200_000)
-    assert plug_in(quantiles, 100.0, 0.5, 0.05) == pytest.approx(63.8163195084, abs=1e-4)
+    assert plug_in(quantiles, 100.0, np.array([0.5])) == pytest.approx(63.8163195084, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_finite_samples(
     noise: float, budget: float, alpha: float, one_sided: float, two_sided: float, thresholds: float
 ) -> None:
     costs = 100 * (np.arange(1000) + 0.5) / 1000
-    ratio = budget / noise
+    ratio = np.array([budget / noise])
     assert dkw(costs, 100.0, ratio, alpha) == pytest.approx(one_sided, abs=5e-11)
     assert dkw(costs, 100.0, ratio, alpha / 2) == pytest.approx(two_sided, abs=5e-11)
     assert clopper_pearson(costs, 100.0, ratio, alpha) == pytest.approx(thresholds, abs=5e-11)

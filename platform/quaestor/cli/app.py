@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from quaestor.cli import deciding, flow_commands, registry_commands
+from quaestor.cli import certificate_commands, deciding, evaluating, flow_commands, registry_commands
 from quaestor.errors import QuaestorError
 
 app = typer.Typer(
@@ -21,11 +21,13 @@ app.command("ingest")(flow_commands.ingest)
 app.add_typer(flow_commands.run_app, name="run")
 app.command("status")(registry_commands.status)
 app.command("iterations")(registry_commands.iterations)
+app.command("evaluate")(evaluating.evaluate)
 app.command("promote")(registry_commands.promote)
 app.command("reject")(registry_commands.reject)
 app.command("rollback")(registry_commands.rollback)
 app.command("export")(registry_commands.export)
 app.command("verify")(deciding.verify)
+app.command("certificate-bound")(certificate_commands.certificate_bound)
 app.command("decide")(deciding.decide)
 app.command("explain")(deciding.explain)
 

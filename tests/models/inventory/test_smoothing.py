@@ -17,7 +17,7 @@ from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios
 from models.smoothing import inventory as smoothing
 from models.smoothing.inventory import biases, episode_costs
-from quaestor.certification.clopper_pearson import clopper_pearson
+from quaestor.certification.tangent import tangent_betting
 from tests.models.inventory.networks import gamma_scenarios, two_level
 
 WARMUP = 2
@@ -199,7 +199,7 @@ def test_no_attack_beats_the_certificate(
 
     clean = played(1, None)
     cap = 1.5 * float(clean.mean())
-    bound = clopper_pearson(clean, cap, ratio, alpha=0.05)
+    bound = float(tangent_betting(clean, cap, np.array([ratio]), alpha=0.05)[0])
     assert clean.mean() < bound < cap  # neither empty nor out of reach
     attacks = biases(layout, scenarios, scale, budget)
     attacks["steepest"] = steepest(layout, scenarios, policy, scale, budget)

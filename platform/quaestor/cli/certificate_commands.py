@@ -1,0 +1,76 @@
+"""Commands about certificates: a bound from a file of costs, and certifying an iteration.
+
+Commands import what they need when they run, so that none pays for another's libraries.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quaestor.cli.output import Json, print_json
+from quaestor.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Costs = Annotated[
+    Path, typer.Argument(metavar="COSTS.csv", help="A CSV file with a column `cost`, one row an episode.")
+]
+
+
+def certificate_bound(
+    costs: Costs,
+    cap: Annotated[float, typer.Option("--cap", help="Costs count as lying in [0, cap].")],
+    sigma: Annotated[float, typer.Option("--sigma", help="The noise scale of the smoothed policy.")],
+    budget: Annotated[float, typer.Option("--budget", help="The total ℓ2 size of an attack, in the unit of sigma.")],
+    method: Annotated[
+        str, typer.Option("--method", help="plug-in, dkw, clopper-pearson, berk-jones or tangent-betting.")
+    ] = "tangent-betting",
+    alpha: Annotated[float, typer.Option("--alpha", help="How often the bound may fail.")] = 0.05,
+    as_json: Json = False,
+) -> None:
+    """Bound the mean cost under attack from the costs of smoothed episodes; the bound is the last number printed."""
+    import numpy as np
+
+    from quaestor.certification.bounds import BOUNDS
+    from quaestor.certification.plug_in import plug_in
+    from quaestor.study import refuse_unknown
+
+    methods = {"plug-in": plug_in, **BOUNDS}
+    refuse_unknown("bound", method, methods)
+    if not (0 < cap < float("inf") and 0 < sigma < float("inf") and 0 <= budget < float("inf") and 0 < alpha <= 0.5):
+        raise UsageError("cap and sigma must be above 0, budget 0 or more, all finite, and alpha in (0, 0.5].")
+    values = _read_costs(costs)
+    bound = float(methods[method](values, cap, np.array([budget / sigma]), alpha)[0])
+    beyond = int((values > cap).sum())
+    if as_json:
+        print_json({"method": method, "episodes": len(values), "beyond_cap": beyond, "alpha": alpha, "bound": bound})
+        return
+    if beyond:
+        typer.echo(f"{beyond:,} of {len(values):,} episodes cost more than the cap and count as {cap:g}.", err=True)
+    kind = "an estimate, no certificate" if method == "plug-in" else f"fails in at most {alpha:g} of all samples"
+    typer.echo(f"{method} on {len(values):,} episodes, cap {cap:g}, budget {budget:g}, sigma {sigma:g}; {kind}:")
+    typer.echo(f"{bound:.10f}")
+
+
+def _read_costs(path: Path) -> NDArray[np.float64]:
+    import polars as pl
+
+    if not path.exists():
+        raise UsageError(f"No file at {path}; give a CSV file with a column `cost`.")
+    try:
+        frame = pl.read_csv(path, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(f"{path} cannot be read as CSV: {error}") from None
+    if "cost" not in frame.columns:
+        raise UsageError(f"{path} has no column `cost`; found {', '.join(frame.columns)}.")
+    column = frame["cost"]
+    if not column.dtype.is_numeric() or column.null_count() or not column.is_finite().all() or column.min() < 0:
+        raise UsageError(f"{path}: every cost must be a finite number of 0 or more.")
+    if len(column) < 2:
+        raise UsageError(f"{path} holds {len(column)} episodes; a bound needs 2 or more.")
+    return column.cast(pl.Float64).to_numpy()
