@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.payments.actions import ActionParams, described, live_actions
 from models.payments.exploration.build import ExplorationParams, rule_of
@@ -20,8 +19,9 @@ from models.payments.oracles.oracle import Oracle, TrainingSet
 from models.payments.policy import policy_graph
 from quaestor.export.encoding import Features, encode
 from quaestor.export.spec import PaymentsSpec
-from quaestor.log.batch import LoggedBatch, MaturedBatch
-from quaestor.randomness import event_keys, stream_seed, uniforms
+from quaestor.log.batch import MaturedBatch
+from quaestor.log.held_out import held_out
+from quaestor.randomness import stream_seed
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,6 @@ class Refit:
     oracle: Oracle
     spec: PaymentsSpec
     graph: bytes
-
-
-def held_out(logged: LoggedBatch, share: float) -> NDArray[np.bool_]:
-    """Which rounds are kept from training, (round,): a function of the event id alone.
-
-    A round that is held out once is held out in every generation, so that no policy is ever judged on a round
-    that taught one of its ancestors.
-    """
-    keys = event_keys("held out", logged.system, logged.event_ids.to_list())
-    return uniforms(keys, 1)[:, 0] < share
 
 
 def refit(

@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.payments.features import FeatureParams
-from models.payments.oracles.additive import AdditiveOracle, AdditiveParams, moments
+from models.payments.oracles.additive import AdditiveParams, moments
 from models.payments.oracles.additive_fit import fit_rows
+from models.payments.oracles.oracle import Oracle, TrainingSet, undescribed
 from models.payments.training_rows import Chunk, TrainingRows
-from quaestor.export.encoding import CategoryFeature, Features, NumericFeature
+from quaestor.errors import UsageError
+from quaestor.export.encoding import CategoryFeature, Encoded, Features, NumericFeature
 from quaestor.store import Store
 from quaestor.store.training import Names, TrainingBatch, TrainingWindow, names, training_batches
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """A fitted oracle, the actions it knows, and how many rounds taught it."""
+    """A fitted oracle, the features it reads, the actions it knows, and how many rounds taught it."""
 
-    oracle: AdditiveOracle
+    oracle: Oracle
+    features: Features
     actions: tuple[str, ...]
     rounds: int
 
@@ -39,21 +42,48 @@ def fit_from_store(
     described (action, part): features of the actions, none by default.
     """
     with tempfile.TemporaryDirectory() as folder:
-        with store.read() as connection:
-            known = names(connection, window.system)
-            collected = _Collected(known, Path(folder))
-            for batch in training_batches(connection, window, known):
-                collected.add(batch)
+        collected = _collected(store, window, Path(folder))
+        known = collected.known
         found = collected.finish(features)
-        parts = np.zeros((len(known.actions), 0)) if described is None else described
+        parts = undescribed(len(known.actions)) if described is None else described
         oracle = fit_rows(params, found, collected.rows, parts, None)
-        return Streamed(oracle, known.actions, collected.rows.rounds)
+        return Streamed(oracle, found, known.actions, collected.rows.rounds)
+
+
+def training_set_from_store(
+    store: Store, window: TrainingWindow, features: FeatureParams
+) -> tuple[TrainingSet, tuple[str, ...]]:
+    """The same rounds in memory, for oracles that need them all at once, and the actions they chose from."""
+    collected = _collected(store, window, None)
+    found = collected.finish(features)
+    centre, scale = moments(found)
+    actions = np.int32(len(collected.known.actions))
+    chunks = list(collected.rows.chunks())
+    contexts = Encoded(
+        np.concatenate([chunk.design[:, 1:] * scale + centre for chunk in chunks]),
+        np.concatenate([((chunk.cell - chunk.action) // actions).T.astype(np.int64) for chunk in chunks]),
+    )
+    action = np.concatenate([chunk.action for chunk in chunks]).astype(np.int64)
+    reward = np.concatenate([chunk.reward for chunk in chunks]).astype(np.float64)
+    training = TrainingSet(found, contexts, action, reward, undescribed(len(collected.known.actions)))
+    return training, collected.known.actions
+
+
+def _collected(store: Store, window: TrainingWindow, folder: Path | None) -> _Collected:
+    with store.read() as connection:
+        known = names(connection, window.system)
+        collected = _Collected(known, folder)
+        for batch in training_batches(connection, window, known):
+            collected.add(batch)
+    if not collected.rows.rounds:
+        raise UsageError(f"No round of {window.system!r} has matured. Ingest more, or wait for the window.")
+    return collected
 
 
 class _Collected:
     """Batches as training rows: raw numbers and provisional codes first, made final once all are seen."""
 
-    def __init__(self, known: Names, folder: Path) -> None:
+    def __init__(self, known: Names, folder: Path | None) -> None:
         self.known = known
         self.rows = TrainingRows(len(known.actions), folder)
         self._places: dict[str, int] = {}

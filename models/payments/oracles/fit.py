@@ -13,6 +13,15 @@ from models.payments.oracles.ridge import RidgeParams, fit_ridge
 
 OracleParams = AdditiveParams | LogisticParams | BoostedParams | EmbeddingParams | RidgeParams | EnsembleParams
 
+PARAMS = {
+    "additive": AdditiveParams,
+    "logistic": LogisticParams,
+    "boosted": BoostedParams,
+    "embedding": EmbeddingParams,
+    "ridge": RidgeParams,
+    "ensemble": EnsembleParams,
+}
+
 
 def fit_oracle(params: OracleParams, training: TrainingSet, seed: int, parent: Oracle | None = None) -> Oracle:
     """An oracle fitted on a training set; it starts from its parent where its kind knows how to."""

@@ -80,6 +80,7 @@ def training_batches(
     Ordered by event id, whatever order they arrived in. Of several revisions in time the highest counts.
     """
     connection.execute(f"set memory_limit = '{MEMORY}'")
+    connection.execute("set enable_progress_bar = false")
     connection.execute(f"set temp_directory = '{tempfile.gettempdir()}'")
     place = {action: number for number, action in enumerate(known.actions)}
     for record in connection.execute(*_query(connection, window, known)).to_arrow_reader(BATCH):
