@@ -52,11 +52,12 @@ class Logs:
         """The random log from how often Thompson sampling took each item at each position."""
         taken = self.bts.logged.context["category_position"].to_numpy()
         at = self.random.logged.context["category_position"].to_numpy()
-        target = np.zeros(self.random.logged.eligible.shape)
+        items = len(self.random.logged.actions)
+        target = np.zeros((len(self.random), items))
         for position in np.unique(at):
             actions = self.bts.logged.action[taken == position]
             actions = actions if len(actions) else self.bts.logged.action
-            target[at == position] = np.bincount(actions, minlength=target.shape[1]) / len(actions)
+            target[at == position] = np.bincount(actions, minlength=items) / len(actions)
         return _modelled(self.random, target)
 
 

@@ -11,7 +11,7 @@ from flows.payments_training import Rounds, payments_policy
 from flows.studies import PaymentsStudy
 from models.payments.alarms import generation_health
 from models.payments.calibration import calibration
-from models.payments.refit import fit_on, held_out
+from models.payments.refit import fit_on
 from models.smoothing.payments import biases, episode_rewards
 from quaestor.certification.certificate import Subject
 from quaestor.export.encoding import encode
@@ -19,12 +19,14 @@ from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH
 from quaestor.export.replay import in_policy_order, predicted_rewards, target_probabilities
 from quaestor.log.batch import MaturedBatch
+from quaestor.log.held_out import held_out
 from quaestor.randomness import stream_seed
 from quaestor.registry.certificates import current_certificate, issue_certificate
 from quaestor.registry.code import code_digest
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, HEALTH, has, keep
 from quaestor.registry.off_policy import evaluate_off_policy
+from quaestor.registry.served import store_checks
 from quaestor.settings import Settings
 
 CERTIFYING_CODE = ("models.smoothing", "quaestor.certification", "quaestor.randomness")
@@ -50,7 +52,15 @@ def evaluate_candidate(
     policies = payments_policy(candidate), payments_policy(incumbent)
     new, old = (target_probabilities(policy, judged_on.logged) for policy in policies)
     predicted = predicted_rewards(policies[0], judged_on)
-    evaluation = evaluate_off_policy(judged_on, new, old, predicted, incumbent.iteration_id, study.gate.confidence)
+    evaluation = evaluate_off_policy(
+        judged_on,
+        new,
+        old,
+        predicted,
+        incumbent.iteration_id,
+        study.gate.confidence,
+        store_checks(settings.store, settings.data, judged_on.logged),
+    )
     health = generation_health(judged_on.logged, new, old)
     alarms = {"alarms": list(health.alarms(study.alarms))}
     store, name = settings.store, candidate.iteration_id

@@ -66,19 +66,19 @@ def late_rewards_check(batch: MaturedBatch) -> Diagnosis:
     return Diagnosis("late rewards", "ok", "The newest rounds have as many outcomes as the others.")
 
 
-def clock_check(decisions: pl.DataFrame, outcomes: pl.DataFrame, as_of: datetime) -> Diagnosis:
-    """Whether clocks agree: no outcome before its decision, no decision after the moment of looking.
+def clock_check(decisions: pl.DataFrame, outcomes: pl.DataFrame, now: datetime) -> Diagnosis:
+    """Whether clocks agree: no outcome before its decision, no decision in the future.
 
     decisions: event_id, decided_at; outcomes: event_id, observed_at; of one system, times in UTC.
     """
     joined = outcomes.join(decisions.select("event_id", "decided_at"), on="event_id")
     early = int((joined["observed_at"] < joined["decided_at"]).sum()) / max(len(joined), 1)
-    future = int((decisions["decided_at"] > as_of).sum()) / max(len(decisions), 1)
+    future = int((decisions["decided_at"] > now).sum()) / max(len(decisions), 1)
     found = []
     if early > TOLERATED:
         found.append(f"{early:.1%} of outcomes were observed before their decision was made")
     if future > TOLERATED:
-        found.append(f"{future:.1%} of decisions are dated after {as_of:%Y-%m-%d %H:%M} UTC")
+        found.append(f"{future:.1%} of decisions are dated after now ({now:%Y-%m-%d %H:%M} UTC)")
     if found:
         said = " and ".join(found)
         return Diagnosis("clocks", "stop", f"Clocks disagree: {said}. Rounds may mature too early or too late.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quaestor.ope.contributions import Contributions
+from quaestor.ope.snips import ratio_influence
 from quaestor.ope.target_rounds import TargetRounds
 
 
@@ -18,5 +19,5 @@ def sndr(rounds: TargetRounds) -> Contributions:
     residual = rounds.reward - taken
     correction = float(rounds.weight @ residual / total)
     modelled = float(expected.mean())
-    influence = expected - modelled + rounds.weight * (residual - correction) / (total / len(rounds))
+    influence = expected - modelled + ratio_influence(rounds.weight, residual - correction)
     return Contributions(modelled + correction, influence)

@@ -15,7 +15,7 @@ from quaestor.ope.weights import overlap
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Stage, gate
 from quaestor.settings import Settings
-from tests.evidence import GOOD_OVERLAP, certify, evaluation, interval
+from tests.evidence import GOOD_OVERLAP, certify, evaluation, interval, policy, register
 from tests.rounds import bandit
 
 PLAIN = GateParams()
@@ -68,7 +68,7 @@ def test_too_little_evidence_is_a_verdict_of_its_own(change: dict[str, Any], sai
 
 
 def test_a_certificate_is_asked_for_and_read(settings: Settings) -> None:
-    certificate = certify(settings, "x")
+    certificate = certify(settings, register(settings, policy()).iteration_id)
     lenient, strict = GateParams(certified_budget=0.1), GateParams(certified_budget=0.1, certified_loss=1e-6)
     assert gate(evaluation(), None, (), lenient).stage is Stage.NOT_ENOUGH
     assert gate(evaluation(), certificate, (), lenient).stage is Stage.PROMOTE

@@ -1,0 +1,114 @@
+"""Evaluates any two iterations of a system against each other, from what the store holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from quaestor.errors import UsageError
+from quaestor.export.policy import SPEC
+from quaestor.export.replay import predicted_rewards, target_probabilities
+from quaestor.export.spec import PaymentsSpec, read_spec
+from quaestor.log.held_out import held_out
+from quaestor.log.maturity import MaturityParams, judge, matured_batch
+from quaestor.registry import iteration as registry
+from quaestor.registry.evaluation import Evaluation
+from quaestor.registry.gate import GateParams, Verdict
+from quaestor.registry.iteration import PolicyIteration
+from quaestor.registry.judging import EVALUATION, judge_iteration, keep
+from quaestor.registry.off_policy import evaluate_off_policy
+from quaestor.registry.served import payments_policy, store_checks
+from quaestor.store import Store, evidence, rounds
+from quaestor.study import parse
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pair of iterations with what is known of the difference and the gate's verdict."""
+
+    system: str
+    candidate_id: str
+    incumbent_id: str
+    evaluation: Evaluation
+    verdict: Verdict
+
+
+def evaluate_pair(
+    store: Store, data_folder: Path, candidate: str, incumbent: str, params: GateParams, actor: str, as_of: datetime
+) -> Judged:
+    """Evaluates and judges the iterations whose ids start with these names, and keeps both.
+
+    Payments policies are read from the matured rounds that taught neither, as of a moment in UTC. Order policies
+    are played by their study's flow, and what it found is judged again. Raises UsageError for iterations of
+    different systems, equal ones, or ones that cannot be compared from here.
+    """
+    new, old = (registry.get(store, data_folder, name) for name in (candidate, incumbent))
+    system = new.inputs.system
+    if new.iteration_id == old.iteration_id:
+        raise UsageError(f"Candidate and incumbent are the same iteration, {new.iteration_id[:12]}; name two.")
+    if old.inputs.system != system:
+        raise UsageError(
+            f"The candidate is of {system!r}, the incumbent of {old.inputs.system!r}; name two of one system."
+        )
+    if _decides_payments(new) and _decides_payments(old):
+        evaluation = _from_log(store, data_folder, new, old, params.confidence, as_of)
+        keep(store, new.iteration_id, EVALUATION, evaluation.as_json(), old.iteration_id)
+    else:
+        evaluation = _played(store, new, old)
+    verdict, _ = judge_iteration(store, system, new.iteration_id, old.iteration_id, params, actor)
+    return Judged(system, new.iteration_id, old.iteration_id, evaluation, verdict)
+
+
+def _from_log(
+    store: Store, data_folder: Path, new: PolicyIteration, old: PolicyIteration, confidence: float, as_of: datetime
+) -> Evaluation:
+    with store.read() as connection:
+        decisions = rounds.decisions(connection, new.inputs.system)
+        outcomes = rounds.outcomes(connection, new.inputs.system)
+    maturity = MaturityParams(_learnt(new, old, "attribution_hours"), _learnt(new, old, "default_reward"))
+    batch = matured_batch(judge(decisions, outcomes, maturity, as_of))
+    judged_on = batch.rows(held_out(batch.logged, _held_out_share(new, old)))
+    if len(judged_on) < 2:
+        raise UsageError(f"Only {len(judged_on)} matured rounds were held out of training; ingest more.")
+    policies = payments_policy(new), payments_policy(old)
+    candidate, incumbent = (target_probabilities(policy, judged_on.logged) for policy in policies)
+    predicted = predicted_rewards(policies[0], judged_on)
+    further = store_checks(store, data_folder, judged_on.logged)
+    return evaluate_off_policy(judged_on, candidate, incumbent, predicted, old.iteration_id, confidence, further)
+
+
+def _played(store: Store, new: PolicyIteration, old: PolicyIteration) -> Evaluation:
+    with store.read() as connection:
+        found = evidence.latest(connection, new.iteration_id, EVALUATION, old.iteration_id)
+    if found is None:
+        raise UsageError(
+            f"{new.iteration_id[:12]} was never played against {old.iteration_id[:12]}; order policies are compared by "
+            "`quaestor run inventory --study FILE`."
+        )
+    return parse(Evaluation, found[1], "evaluation")
+
+
+def _decides_payments(iteration: PolicyIteration) -> bool:
+    return SPEC in iteration.files and isinstance(
+        read_spec(iteration.read(SPEC), iteration.iteration_id[:12]), PaymentsSpec
+    )
+
+
+def _learnt(new: PolicyIteration, old: PolicyIteration, what: str) -> float:
+    """How rounds mature, as the one of the two that learnt from rounds was told."""
+    for iteration in (new, old):
+        if what in iteration.inputs.data:
+            return float(iteration.inputs.data[what])
+    raise UsageError("Neither iteration learnt from rounds, so that nothing says when a round has matured.")
+
+
+def _held_out_share(new: PolicyIteration, old: PolicyIteration) -> float:
+    shares = [float(found) for found in (_refit(new).get("held_out"), _refit(old).get("held_out")) if found is not None]
+    return min(shares, default=1.0)
+
+
+def _refit(iteration: PolicyIteration) -> dict[str, Any]:
+    found = iteration.inputs.configuration.get("refit", {})
+    return found if isinstance(found, dict) else {}
