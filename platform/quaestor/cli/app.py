@@ -29,11 +29,13 @@ app.command("export")(registry_commands.export)
 app.command("verify")(deciding.verify)
 app.command("certificate-bound")(certificate_commands.certificate_bound)
 app.command("decide")(deciding.decide)
+app.command("serve")(deciding.serve)
 app.command("explain")(deciding.explain)
 
 _EXTRAS = {
     "duckdb": "store", "pandera": "store", "tenacity": "store", "pyarrow": "store", "scipy": "store",
-    "onnxruntime": "runtime", "prefect": "flows", "flows": "flows", "torch": "training", "sklearn": "training",
+    "onnxruntime": "runtime", "cryptography": "runtime", "fastapi": "service", "uvicorn": "service",
+    "prefect": "flows", "flows": "flows", "torch": "training", "sklearn": "training",
 }  # fmt: skip
 
 

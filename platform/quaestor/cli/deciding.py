@@ -1,64 +1,117 @@
-"""Commands that use a bundle or a logged decision: verify, decide, explain."""
+"""Commands that use a bundle or a logged decision: verify, decide, serve, explain."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quaestor.cli.output import Json, print_json, print_table
 from quaestor.clock import utc_now
 
-Folder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")]
+if TYPE_CHECKING:
+    from quaestor.export.signature import Keys
+
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder or its archive.")]
+Key = Annotated[
+    list[Path] | None,
+    typer.Option("--key", help="Trusted public keys in PEM; one of them must have signed. Default: QUAESTOR_KEYS."),
+]
+Revoked = Annotated[list[Path] | None, typer.Option("--revoked", help="Public keys in PEM that count no longer.")]
 
 
-def verify(bundle: Folder, as_json: Json = False) -> None:
-    """Check a bundle: digests, golden choices, and its certificate's arithmetic."""
+def verify(bundle: BundlePath, key: Key = None, revoked: Revoked = None, as_json: Json = False) -> None:
+    """Check a bundle: signature, digests, golden choices, and its certificate's arithmetic."""
     from quaestor.export.verification import verify_bundle
 
-    verified = verify_bundle(bundle, utc_now())
-    certificate = verified.certificate
+    verified = verify_bundle(bundle, utc_now(), _keys(key, revoked))
+    certificate, opened = verified.certificate, verified.bundle
     bounds = dict(zip(map(str, certificate.params.budgets), certificate.bounds, strict=True))
     if as_json:
-        facts = {"iteration_id": verified.bundle.iteration_id, "digest": verified.bundle.digest}
-        print_json({**facts, "golden_choices": verified.golden, "bounds": bounds, "nominal": certificate.nominal})
+        facts = {"iteration_id": opened.iteration_id, "serial": opened.serial, "digest": opened.digest}
+        trust = {"signed": opened.signed, "signed_by": opened.signed_by}
+        print_json(
+            {**facts, **trust, "golden_choices": verified.golden, "bounds": bounds, "nominal": certificate.nominal}
+        )
         return
     typer.echo(
         f"{bundle}: whole; {verified.golden} golden choices repeated; the certificate follows from its episodes."
     )
+    typer.echo(opened.trust())
     nominal = f"{certificate.subject.quantity} {certificate.nominal:.4g} nominal"
-    typer.echo(f"iteration {verified.bundle.iteration_id[:12]}, {nominal}")
+    typer.echo(f"iteration {opened.iteration_id[:12]}, number {opened.serial} of {opened.system}, {nominal}")
     for budget, bound in bounds.items():
         typer.echo(f"  budget {budget}: {bound:.6g}")
 
 
 def decide(
-    bundle: Folder,
+    bundle: BundlePath,
     rows: Annotated[Path, typer.Option("--input", help="A parquet, CSV or JSON file of rows to decide.")],
-    out: Annotated[Path | None, typer.Option("--output", help="Where to write the decisions, as parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", help="Where to write the decisions: a .parquet file, or a folder.")
+    ] = None,
+    key: Key = None,
+    revoked: Revoked = None,
     as_json: Json = False,
 ) -> None:
     """Decide rows with a bundle, without torch or a store; the output is what ingest takes."""
-    from quaestor.export.rows import read_rows
+    from quaestor.export.rows import read_rows, written_rows
     from quaestor.export.runtime import load
 
-    decided = load(bundle).decide(read_rows(rows))
-    if out is not None:
-        from quaestor.export.rows import write_rows
-
-        write_rows(decided, out)
+    runtime = load(bundle, _keys(key, revoked))
+    decided = runtime.decide(read_rows(rows))
+    path = None if out is None else written_rows(decided, out, f"{rows.stem}-{runtime.bundle.iteration_id[:12]}")
     if as_json:
         print_json(decided.to_dicts())
-    elif out is not None:
-        typer.echo(f"{len(decided):,} decisions in {out}")
+    elif path is not None:
+        typer.echo(f"{len(decided):,} decisions in {path}")
     else:
         shown = decided.head(20).select(
             name for name in decided.columns if not name.startswith(("numeric_", "category_"))
         )
         table = [[str(value) for value in row] for row in shown.iter_rows()]
         print_table(f"{len(decided):,} decisions, the first {len(shown)}", shown.columns, table)
+
+
+def serve(
+    bundle: BundlePath,
+    records: Annotated[
+        Path, typer.Option("--records", help="The folder that decisions and outcomes are written to.")
+    ] = Path("records"),
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="The port to listen on; 0 takes a free one.")] = 8080,
+    key: Key = None,
+    revoked: Revoked = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Serve a bundle of unknown origin.")] = False,
+    tokens: Annotated[
+        Path | None,
+        typer.Option("--tokens", help="A file of lines ROLE TOKEN [EXPIRES]; QUAESTOR_TOKENS names it, too."),
+    ] = None,
+    upstream: Annotated[
+        bool, typer.Option("--upstream-auth", help="Something in front authenticates callers (mTLS, a gateway).")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="A further name that callers use for this service.")
+    ] = None,
+    also_log: Annotated[
+        list[str] | None, typer.Option("--also-log", help="A feature to record although the policy does not read it.")
+    ] = None,
+    flush_seconds: Annotated[
+        float, typer.Option("--flush-seconds", min=0.01, max=60, help="How much a crash may lose.")
+    ] = 0.5,
+) -> None:
+    """Serve decisions over HTTP; another bundle at the same path takes over without a dropped request."""
+    from quaestor.export.service.server import ServeParams, serve
+
+    serve(
+        ServeParams(
+            bundle, records, host, port, tokens, upstream, unsigned,
+            tuple(allow_host or ()), tuple(also_log or ()), flush_seconds,
+        ),
+        _keys(key, revoked),
+    )  # fmt: skip
 
 
 def explain(
@@ -86,3 +139,9 @@ def explain(
     table = [[str(cell) for cell in row] for row in explanation.rows()]
     print_table(f"Decision {event_id}", columns, table)
     typer.echo("Features as used: " + ", ".join(f"{name} = {value}" for name, value in explanation.features.items()))
+
+
+def _keys(trusted: list[Path] | None, revoked: list[Path] | None) -> Keys | None:
+    from quaestor.export.signature import keys_from_environment, read_keys
+
+    return read_keys(trusted, revoked or ()) if trusted else keys_from_environment()

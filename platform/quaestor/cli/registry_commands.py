@@ -96,20 +96,28 @@ def export(
         str | None,
         typer.Option("--override", help="A reason to export although the gate does not say promote."),
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option("--sign", help="An Ed25519 private key in PEM; QUAESTOR_SIGNING_KEY holds or names one, too."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a certified iteration as a bundle and check it."""
+    """Write a certified iteration as a bundle, a folder and an archive, and check it."""
     from quaestor.export.from_iteration import export_iteration
+    from quaestor.export.signature import signing_key
     from quaestor.settings import Settings
 
-    settings = Settings()
+    settings, key = Settings(), signing_key(sign)
     bundle, new = export_iteration(
-        settings.store, settings.data, iteration, out or settings.bundles, settings.actor, override
+        settings.store, settings.data, iteration, out or settings.bundles, settings.actor, override, key
     )
     if as_json:
-        print_json({"bundle": str(bundle.path), "digest": bundle.digest, "new": new})
+        facts = {"bundle": str(bundle.path), "archive": str(bundle.archive), "digest": bundle.digest}
+        print_json({**facts, "serial": bundle.serial, "signed": bundle.signed, "new": new})
     else:
         typer.echo(f"{'exported' if new else 'already exported'}: {bundle.path}")
+        typer.echo(f"as one file: {bundle.archive}")
+        typer.echo("signed" if bundle.signed else bundle.trust())
 
 
 def _moved(to: str, iteration_id: str, as_json: bool) -> None:

@@ -76,5 +76,6 @@ def _file(name: str, content: bytes) -> dict[str, Any]:
 def _package(name: str, found: Distribution, scope: str) -> dict[str, Any]:
     url = f"pkg:pypi/{name}@{found.version}"
     part = {"type": "library", "bom-ref": url, "name": name, "version": found.version, "purl": url, "scope": scope}
-    license_id = found.metadata.get("License-Expression")
-    return part | ({"licenses": [{"expression": license_id}]} if license_id else {})
+    metadata = found.metadata
+    known = "License-Expression" in metadata
+    return part | ({"licenses": [{"expression": metadata["License-Expression"]}]} if known else {})

@@ -80,7 +80,7 @@ class PaymentsPolicy:
         """
         keys = self.keys(event_ids)
         probabilities = self._in_parts(contexts, eligible, lambda part: self.noise(keys[part]))
-        failed = np.isnan(probabilities).any(axis=1)
+        failed = np.asarray(np.isnan(probabilities).any(axis=1))
         if unfit is not None:
             failed |= unfit
         if failed.any():

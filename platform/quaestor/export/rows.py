@@ -34,8 +34,17 @@ def read_rows(path: Path) -> pl.DataFrame:
         ) from None
 
 
-def write_rows(rows: pl.DataFrame, path: Path) -> None:
-    """Writes rows as parquet; a reader sees the whole file or none."""
+def written_rows(rows: pl.DataFrame, out: Path, name: str) -> Path:
+    """Writes rows as parquet and returns the file; a reader sees the whole file or none.
+
+    out is a file where it ends in .parquet, and otherwise a folder, in which the file is called `name`. Raises
+    QuaestorError where nothing can be written there.
+    """
+    path = out if out.suffix == ".parquet" else out / f"{name}.parquet"
     buffer = io.BytesIO()
     rows.write_parquet(buffer)
-    write_file(path, buffer.getvalue())
+    try:
+        write_file(path, buffer.getvalue())
+    except OSError as error:
+        raise QuaestorError(f"{path} cannot be written: {error.strerror}.") from None
+    return path

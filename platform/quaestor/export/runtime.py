@@ -44,14 +44,14 @@ class Runtime:
 
     def decide_one(self, row: Mapping[str, Any]) -> tuple[Record, Draw]:
         """The decision record of one payment, and the chance behind it: its seed and its noise."""
-        return self._single.decide(row)
+        return self.single.decide(row)
 
     @property
     def _is_payments(self) -> bool:
         return self.bundle.policy.spec.kind == "payments"
 
     @cached_property
-    def _single(self) -> SingleDecisions:
+    def single(self) -> SingleDecisions:
         from quaestor.export.payments_policy import PaymentsPolicy
         from quaestor.export.single import SingleDecisions
 

@@ -52,14 +52,17 @@ def keys_from_environment() -> Keys | None:
     return read_keys([trusted], [revoked] if revoked else []) if trusted else None
 
 
-def read_signing_key(source: Path | str | bytes | None = None) -> Ed25519PrivateKey:
-    """A private key from a PEM file or PEM text, or from QUAESTOR_SIGNING_KEY; raises UsageError for anything else."""
+def signing_key(source: Path | str | bytes | None = None) -> Ed25519PrivateKey | None:
+    """A private key from a PEM file or PEM text, or from QUAESTOR_SIGNING_KEY; None where neither is given.
+
+    Raises UsageError for anything that is not one.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     source = source or os.environ.get(SIGNING_KEY)
     if not source:
-        raise UsageError(f"No signing key; give --sign KEY.pem or set {SIGNING_KEY}.")
+        return None
     try:
         key = load_pem_private_key(_pem(source), password=None)
     except (ValueError, TypeError):

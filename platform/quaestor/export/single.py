@@ -82,11 +82,13 @@ class SingleDecisions:
             "propensity": probabilities[action],
             "fallback": fallback,
         }
-        for name, value in row.items():
-            if name[:8] == "numeric_":
-                record[name] = features[name] if name in features else _storable(_number(name, value))
-            elif name[:9] == "category_":
-                record[name] = features[name] if name in features else _text(name, value)
+        record |= features
+        for name, value in row.items():  # what the policy does not read may teach the next one
+            if name not in record:
+                if name[:8] == "numeric_":
+                    record[name] = _storable(_number(name, value))
+                elif name[:9] == "category_":
+                    record[name] = _text(name, value)
         return record, Draw(seed, noise)
 
     def _eligible(self, names: Any) -> list[bool]:
