@@ -16,27 +16,30 @@ class Terms:
     """Costs and lead times; the leading axis is 1 where all scenarios share them, and batch where each has its own.
 
     holding_cost (batch, place), underage_cost (batch, store), unit_cost (batch, edge): per unit (and period, for
-    holding). lead_time (batch, edge): periods, 1 to the layout's longest.
+    holding). lead_time (batch, edge): periods, 1 to the layout's longest. demand_mean, demand_deviation (batch,
+    store): what is known of demand beforehand, units a period; 0 where nothing is.
     """
 
     holding_cost: Tensor
     underage_cost: Tensor
     unit_cost: Tensor
     lead_time: Tensor
+    demand_mean: Tensor
+    demand_deviation: Tensor
 
 
 @dataclass(frozen=True)
 class Layout:
     """Index and cost tensors of a network; `place` counts warehouses first, then stores.
 
-    depth: edges on the longest path. ships_between_places: whether any place supplies another. holding_cost (batch,
-    place), underage_cost (batch, store), unit_cost (batch, edge), lead_time (batch, edge): the terms, whose leading
-    axis is 1 or batch. source, target (edge,): node numbers; a supplier's number is `places` or more. keeps (place,):
-    whether what is not shipped stays. arrival_slot (batch, edge): position of an edge's order in the flattened
-    (place, lead) pipeline. incoming_edges, outgoing_edges (node,): degrees. longest_incoming_lead_time (batch,
-    place): periods. reach (batch, place): periods from a place's order until it can serve the furthest demand
-    downstream. through (place, place): the part of what the first receives that passes through the second when every
-    place splits its orders evenly over its sources.
+    depth: edges on the longest path. ships_between_places: whether any place supplies another. holding_cost,
+    underage_cost, unit_cost, lead_time, demand_mean, demand_deviation: the terms (see Terms), whose leading axis is 1
+    or batch. source, target (edge,): node numbers; a supplier's number is `places` or more. keeps (place,): whether
+    what is not shipped stays. arrival_slot (batch, edge): position of an edge's order in the flattened (place, lead)
+    pipeline. incoming_edges, outgoing_edges (node,): degrees. longest_incoming_lead_time (batch, place): periods.
+    reach (batch, place): periods from a place's order until it can serve the furthest demand downstream. through
+    (place, place): the part of what the first receives that passes through the second when every place splits its
+    orders evenly over its sources.
     """
 
     places: int
@@ -52,6 +55,8 @@ class Layout:
     underage_cost: Tensor
     unit_cost: Tensor
     lead_time: Tensor
+    demand_mean: Tensor
+    demand_deviation: Tensor
     source: Tensor
     target: Tensor
     keeps: Tensor
@@ -111,6 +116,8 @@ def layout_of(network: Network, dtype: torch.dtype = torch.float32) -> Layout:
         underage_cost=torch.tensor([[store.underage_cost for store in network.stores]], dtype=dtype),
         unit_cost=torch.tensor([[edge.unit_cost for edge in network.edges]], dtype=dtype),
         lead_time=torch.tensor([[edge.lead_time for edge in network.edges]]),
+        demand_mean=torch.tensor([[store.demand_mean for store in network.stores]], dtype=dtype),
+        demand_deviation=torch.tensor([[store.demand_deviation for store in network.stores]], dtype=dtype),
     )
     bare = Layout(
         places=len(places),
@@ -122,10 +129,7 @@ def layout_of(network: Network, dtype: torch.dtype = torch.float32) -> Layout:
         whole_units=network.whole_units,
         has_cross_docks=any(place.kind == "cross_dock" for place in places),
         ships_between_places=bool((source < len(places)).any()),
-        holding_cost=terms.holding_cost,
-        underage_cost=terms.underage_cost,
-        unit_cost=terms.unit_cost,
-        lead_time=terms.lead_time,
+        **{field.name: getattr(terms, field.name) for field in fields(Terms)},
         source=source,
         target=target,
         keeps=torch.tensor([place.kind != "cross_dock" for place in places]),

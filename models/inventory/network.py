@@ -17,16 +17,21 @@ class Node:
     (where demand arrives).
 
     Costs are per unit and period: holding on what is left, underage on what was asked for and not there.
+    demand_mean, demand_deviation: what is known beforehand of a store's demand, in units a period; 0 where nothing is.
     """
 
     name: str
     kind: Literal["supplier", "warehouse", "cross_dock", "store"]
     holding_cost: float = 0.0
     underage_cost: float = 0.0
+    demand_mean: float = 0.0
+    demand_deviation: float = 0.0
 
     def __post_init__(self) -> None:
         if self.holding_cost < 0 or self.underage_cost < 0:
             raise ValueError(f"node {self.name!r}: costs must be 0 or more.")
+        if self.demand_mean < 0 or self.demand_deviation < 0:
+            raise ValueError(f"node {self.name!r}: demand_mean and demand_deviation must be 0 or more.")
         if self.kind == "store" and self.underage_cost == 0:
             raise ValueError(f"store {self.name!r} needs an underage_cost above 0, or it would never order.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from models.inventory.layout import Layout
@@ -14,10 +15,12 @@ def demand_scale(layout: Layout, past_demand: Tensor, typical: float) -> Tensor:
     """Units a period that pass through each place, (batch, place).
 
     A store's recent mean demand, split evenly over its sources for the places upstream. past_demand (batch,
-    store, window) in units; with a window of 0 every store is taken to sell `typical` units a period.
+    store, window) in units; with a window of 0 it is what the network says of the store's demand, and `typical`
+    where it says nothing.
     """
     if past_demand.shape[2]:
         stores = past_demand.mean(dim=2).clamp(min=SMALLEST_SCALE)
     else:
-        stores = past_demand.new_full(past_demand.shape[:2], typical)
+        known = torch.where(layout.demand_mean > 0, layout.demand_mean, typical)
+        stores = known.expand(len(past_demand), -1)
     return stores @ layout.store_share

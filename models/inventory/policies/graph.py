@@ -12,7 +12,12 @@ from torch_geometric.nn import MessagePassing
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import SMALLEST_SCALE, demand_scale
-from models.inventory.policies.order_up_to import echelon_position, order_up_to, usual_cover
+from models.inventory.policies.order_up_to import (
+    ANSWERS_PER_EDGE,
+    echelon_position,
+    order_up_to,
+    usual_cover,
+)
 from quaestor.errors import UsageError
 
 
@@ -20,8 +25,8 @@ from quaestor.errors import UsageError
 class GraphParams:
     """The graph policy's size. `window` past periods of demand are seen, and `calendar` known features.
 
-    answer: `level` fills each place's echelon up to a learned level and splits the order over its sources;
-    `quantity` is a softplus for every edge, as in the networks of Alvo et al. (arXiv 2306.11246, appendix).
+    answer: `level` fills each place's echelon up to a learned level, splits the order over its sources and shares
+    what is scarce; `quantity` is a softplus for every edge, as in Alvo et al. (arXiv 2306.11246).
     """
 
     kind: Literal["graph"] = "graph"
@@ -83,11 +88,12 @@ class GraphPolicy(nn.Module):
         self.typical_demand = typical_demand
         self.lead_slots = lead_slots
         width = params.width
-        self.node_encoder = nn.Linear(8 + lead_slots + params.window + params.calendar, width)
+        self.node_encoder = nn.Linear(9 + lead_slots + params.window + params.calendar, width)
         self.edge_encoder = nn.Linear(2, width)
         self.rounds = nn.ModuleList(Round(width) for _ in range(params.rounds))
         self.level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
-        self.edge_answer = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, 1))
+        answers = ANSWERS_PER_EDGE if params.answer == "level" else 1
+        self.edge_answer = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, answers))
 
     @property
     def window(self) -> int:
@@ -107,10 +113,10 @@ class GraphPolicy(nn.Module):
             node, edge = round_(node, edge, edge_index, into, out_of)
         places = node[:, : layout.places]
         ends = torch.cat((node.index_select(1, layout.source), node.index_select(1, layout.target), edge), dim=2)
-        answer = self.edge_answer(ends).squeeze(2)
+        answer = self.edge_answer(ends)
         if self.params.answer == "quantity":
-            return nn.functional.softplus(answer) * scale.index_select(1, layout.target)
-        return order_up_to(layout, self.level(places).squeeze(2), answer, position, scale)
+            return nn.functional.softplus(answer.squeeze(2)) * scale.index_select(1, layout.target)
+        return order_up_to(layout, observation, self.level(places).squeeze(2), answer, scale)
 
     def _nodes(self, layout: Layout, observation: Observation, scale: Tensor, position: Tensor) -> Tensor:
         batch = scale.shape[0]
@@ -124,8 +130,10 @@ class GraphPolicy(nn.Module):
         past = observation.past_demand / scale[:, layout.warehouses :, None]
         none = past.new_zeros(batch, layout.warehouses, past.shape[2])
         ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[:, layout.warehouses :])
+        spread = layout.demand_deviation / layout.demand_mean.clamp(min=SMALLEST_SCALE)
         static = torch.stack(
             (
+                nn.functional.pad(spread, (layout.warehouses, 0)),
                 layout.holding_cost,
                 nn.functional.pad(ratio, (layout.warehouses, 0)),
                 nn.functional.pad(torch.ones_like(ratio), (layout.warehouses, 0)),

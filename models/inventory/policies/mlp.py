@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import demand_scale
-from models.inventory.policies.order_up_to import echelon_position, order_up_to
+from models.inventory.policies.order_up_to import ANSWERS_PER_EDGE, order_up_to
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class MLPPolicy(nn.Module):
     """Orders of one fixed network from its flattened observation, in each place's demand scale.
 
     Pipelines are seen summed up to each slot (what will have arrived by then); the answer is a level to fill each
-    place's echelon up to, and how each place splits its order.
+    place's echelon up to, how each place splits its order, and how scarce stock is shared.
     """
 
     def __init__(self, params: MLPParams, layout: Layout, typical_demand: float) -> None:
@@ -48,8 +48,8 @@ class MLPPolicy(nn.Module):
             inputs = params.width
         self.body = nn.Sequential(*layers)
         self.level = nn.Linear(inputs, layout.places)
-        self.split = nn.Linear(inputs, layout.edges)
-        for head in (self.level, self.split):  # what it starts from is an order-up-to policy
+        self.edges = nn.Linear(inputs, layout.edges * ANSWERS_PER_EDGE)
+        for head in (self.level, self.edges):  # what it starts from is an order-up-to policy
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
@@ -68,5 +68,5 @@ class MLPPolicy(nn.Module):
         if self.params.window:
             parts += [(observation.past_demand / stores[:, :, None]).flatten(1), stores.log() / 5]
         hidden = self.body(torch.cat(parts, dim=1))
-        position = echelon_position(layout, observation)
-        return order_up_to(layout, self.level(hidden), self.split(hidden), position, scale)
+        edges = self.edges(hidden).unflatten(1, (layout.edges, ANSWERS_PER_EDGE))
+        return order_up_to(layout, observation, self.level(hidden), edges, scale)
