@@ -15,6 +15,7 @@ def write_file(path: Path, content: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)  # what is written here is read by others: a service, a console
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -19,7 +19,7 @@ from quaestor.export.contents import ARCHIVE, archive_bytes, read_contents
 from quaestor.export.golden import golden_choices, replay
 from quaestor.export.input_schema import input_schema
 from quaestor.export.policy import GRAPH, SPEC, Policy, load_policy
-from quaestor.export.signature import Keys, check, sign, signature_parts
+from quaestor.export.signature import Keys, check, key_id, sign, signature_parts
 from quaestor.export.strict_json import StrictJsonError, strict_json
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def write_bundle(
     if key is not None:
         system = strict_json(content[CHECKSUMS])["system"]
         content[SIGNATURE] = sign(content[CHECKSUMS], system, key)
-    bundle = open_contents(content, folder)
+    own = Keys({key_id(key.public_key()): key.public_key()}) if key is not None else None
+    bundle = open_contents(content, folder, own)
     write_folder(folder, content)
     if key is not None:
         write_file(folder / SIGNATURE, content[SIGNATURE])
