@@ -13,7 +13,7 @@ from benchmarks import Row, options, report
 from benchmarks.worlds.discrete import Array, DiscreteWorld, discrete_world
 from quaestor.ope.cross_fitting import cross_fitted
 from quaestor.ope.ridge import Ridge
-from quaestor.registry.canary import CanaryParams, CanaryState, canary_terms, watch
+from quaestor.registry.canary import CanaryParams, CanaryRounds, CanaryState, watch
 from quaestor.registry.gate import GateParams, Stage, Verdict, gate
 from quaestor.registry.off_policy import evaluate_off_policy
 
@@ -105,9 +105,8 @@ def _watched(
     deciding = np.where(by_candidate[:, None], candidate[context], base[context])
     action = (deciding.cumsum(axis=1) < draw.random(rounds)[:, None]).sum(axis=1).clip(max=deciding.shape[1] - 1)
     reward = (draw.random(rounds) < world.truth[context, action]).astype(np.float64)
-    terms = canary_terms(candidate[context, action], base[context, action], reward, params.share)
-    taken = int(by_candidate.sum())
-    verdict = watch(terms, {"candidate": taken, "incumbent": rounds - taken}, params)
+    of_candidate, of_incumbent = candidate[context, action], base[context, action]
+    verdict = watch(CanaryRounds(of_candidate, of_incumbent, reward, by_candidate), params)
     return verdict.state, verdict.settled_after
 
 

@@ -26,6 +26,7 @@ from quaestor.registry.code import code_digest
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, HEALTH, has, keep
 from quaestor.registry.off_policy import evaluate_off_policy
+from quaestor.registry.realised import keep_realised
 from quaestor.registry.served import store_checks
 from quaestor.settings import Settings
 
@@ -67,6 +68,7 @@ def evaluate_candidate(
     keep(store, name, "calibration", calibration(judged_on, predicted).as_json())
     keep(store, name, HEALTH, health.as_json() | alarms, incumbent.iteration_id)
     keep(store, name, EVALUATION, evaluation.as_json(), incumbent.iteration_id)
+    keep_realised(store, loaded.batch)
     return True
 
 

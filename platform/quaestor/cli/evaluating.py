@@ -57,5 +57,64 @@ def evaluate(
             typer.echo(f"{check.status}: {check.sentence}")
 
 
+def canary(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="Whose live iteration to watch.")],
+    share: Annotated[float, typer.Option("--share", help="Of traffic, that it decides; 1 for all of it.")] = 0.1,
+    harm: Annotated[float, typer.Option("--harm", help="The loss of reward a round that is borne.")] = 0.01,
+    confidence: Annotated[float, typer.Option("--confidence", help="Over all looks at once.")] = 0.95,
+    as_json: Json = False,
+) -> None:
+    """Compare the live iteration with the one before it, and roll it back if it is certainly worse."""
+    from quaestor.clock import utc_now
+    from quaestor.errors import UsageError
+    from quaestor.registry.canary import CanaryParams
+    from quaestor.registry.canary_watch import watch_live
+    from quaestor.settings import Settings
+
+    settings = Settings()
+    try:
+        params = CanaryParams(share, harm, confidence)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    watched = watch_live(settings.store, settings.data, system, params, utc_now())
+    if as_json:
+        print_json({**asdict(watched), "verdict": watched.verdict.as_json()})
+        return
+    typer.echo(f"{system}: canary {watched.candidate_id[:12]}: {watched.verdict.state}")
+    for reason in watched.verdict.reasons:
+        typer.echo(f"  {reason}")
+    typer.echo(f"  live: {watched.live_id[:12]}")
+
+
+def estimates(
+    system: Annotated[str | None, typer.Option("--system", help="Only this system.")] = None, as_json: Json = False
+) -> None:
+    """What evaluations promised, beside what was realised once the policies decided."""
+    from quaestor.registry.realised import estimates_and_outcomes
+    from quaestor.settings import Settings
+
+    with Settings().store.read() as connection:
+        found = estimates_and_outcomes(connection, system)
+    if as_json:
+        print_json(found.to_dicts())
+    elif found.is_empty():
+        typer.echo("No estimate has been realised yet: promote an iteration and let it decide.")
+    else:
+        columns = ("system", "iteration", "role", "estimated", "realised", "rounds", "agrees")
+        rows = [
+            [
+                row["system"],
+                row["iteration_id"][:12],
+                row["role"],
+                f"{row['estimated']:.4g} ({row['estimated_lower']:.4g} to {row['estimated_upper']:.4g})",
+                f"{row['realised']:.4g} ({row['realised_lower']:.4g} to {row['realised_upper']:.4g})",
+                f"{row['rounds']:,}",
+                "yes" if row["agrees"] else "no",
+            ]
+            for row in found.iter_rows(named=True)
+        ]
+        print_table(f"{found['agrees'].sum()} of {len(found)} estimates agree with what came", columns, rows)
+
+
 def _cells(interval: Interval) -> list[str]:
     return [f"{number:+.4g}" for number in (interval.value, interval.lower, interval.upper)]

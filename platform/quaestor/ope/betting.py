@@ -82,13 +82,14 @@ def value_sequence(
 
 
 def difference_sequence(
-    candidate: TargetRounds, incumbent: TargetRounds, confidence: float = 0.95, looks: Sequence[int] | None = None
+    new: Array, old: Array, reward: Array, confidence: float = 0.95, looks: Sequence[int] | None = None
 ) -> ConfidenceSequence:
     """The same for the value of a candidate minus that of an incumbent, paired on the same rounds.
 
+    new and old (round,): the weights of candidate and incumbent; reward (round,) in [0, 1].
+
     w·r + w'·(1 − r) is 0 or more with mean 1 + V − V', and the other way round 1 − (V − V').
     """
-    new, old, reward = candidate.weight, incumbent.weight, candidate.reward
     up, down = new * reward + old * (1 - reward), old * reward + new * (1 - reward)
     return _mean_bounded((new - old) * reward, up, down, 1.0, confidence, looks)
 

@@ -19,6 +19,7 @@ from quaestor.registry.gate import GateParams, Verdict
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, judge_iteration, keep
 from quaestor.registry.off_policy import evaluate_off_policy
+from quaestor.registry.realised import keep_realised
 from quaestor.registry.served import payments_policy, store_checks
 from quaestor.store import Store, evidence, rounds
 from quaestor.study import parse
@@ -61,14 +62,26 @@ def evaluate_pair(
     return Judged(system, new.iteration_id, old.iteration_id, evaluation, verdict)
 
 
+def maturity_of(*learnt: PolicyIteration) -> MaturityParams:
+    """How rounds mature, as the first of these iterations that learnt from rounds was told.
+
+    Raises UsageError where none did.
+    """
+    for iteration in learnt:
+        data = iteration.inputs.data
+        if "attribution_hours" in data:
+            return MaturityParams(float(data["attribution_hours"]), float(data["default_reward"]))
+    raise UsageError("Neither iteration learnt from rounds, so that nothing says when a round has matured.")
+
+
 def _from_log(
     store: Store, data_folder: Path, new: PolicyIteration, old: PolicyIteration, confidence: float, as_of: datetime
 ) -> Evaluation:
     with store.read() as connection:
         decisions = rounds.decisions(connection, new.inputs.system)
         outcomes = rounds.outcomes(connection, new.inputs.system)
-    maturity = MaturityParams(_learnt(new, old, "attribution_hours"), _learnt(new, old, "default_reward"))
-    batch = matured_batch(judge(decisions, outcomes, maturity, as_of))
+    batch = matured_batch(judge(decisions, outcomes, maturity_of(new, old), as_of))
+    keep_realised(store, batch)
     judged_on = batch.rows(held_out(batch.logged, _held_out_share(new, old)))
     if len(judged_on) < 2:
         raise UsageError(f"Only {len(judged_on)} matured rounds were held out of training; ingest more.")
@@ -94,14 +107,6 @@ def _decides_payments(iteration: PolicyIteration) -> bool:
     return SPEC in iteration.files and isinstance(
         read_spec(iteration.read(SPEC), iteration.iteration_id[:12]), PaymentsSpec
     )
-
-
-def _learnt(new: PolicyIteration, old: PolicyIteration, what: str) -> float:
-    """How rounds mature, as the one of the two that learnt from rounds was told."""
-    for iteration in (new, old):
-        if what in iteration.inputs.data:
-            return float(iteration.inputs.data[what])
-    raise UsageError("Neither iteration learnt from rounds, so that nothing says when a round has matured.")
 
 
 def _held_out_share(new: PolicyIteration, old: PolicyIteration) -> float:

@@ -40,16 +40,19 @@ def reject(store: Store, name: str, actor: str, reason: str) -> str:
         return row.iteration_id
 
 
-def roll_back(store: Store, system: str, actor: str, reason: str) -> str:
+def roll_back(store: Store, system: str, actor: str, reason: str, expected: str | None = None) -> str:
     """Makes the iteration that was live before the current one live again, and returns its id.
 
-    Raises UsageError when there is none.
+    expected: the iteration to take back; where another one has gone live meanwhile, nothing is moved. Raises
+    UsageError then, and when there is no earlier one.
     """
     with store.write() as connection:
         history = live_history(audit.trail(connection, system))
         if len(history) < 2:
             raise UsageError(f"System {system!r} has no earlier live iteration to roll back to.")
         current, target = history[-1], history[-2]
+        if expected not in (None, current):
+            raise UsageError(f"{str(expected)[:12]} is not live any more, {current[:12]} is; nothing was rolled back.")
         audit.point(connection, system, target)
         audit.add(connection, Entry(actor, "rollback", system, target, reason, current))
         return target

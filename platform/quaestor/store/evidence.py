@@ -40,6 +40,15 @@ def latest(
     return None if row is None else (row[0], json.loads(row[1]))
 
 
+def of_kind(connection: duckdb.DuckDBPyConnection, kind: str) -> pl.DataFrame:
+    """All evidence of a kind, oldest first: system, iteration_id, incumbent_id, content (JSON), created_at."""
+    return connection.execute(
+        "select i.system, e.iteration_id, e.incumbent_id, e.content::varchar as content, e.created_at "
+        "from evidence e join iterations i using (iteration_id) where e.kind = ? order by e.created_at, e.evidence_id",
+        [kind],
+    ).pl()
+
+
 def add_verdict(
     connection: duckdb.DuckDBPyConnection,
     iteration_id: str,
