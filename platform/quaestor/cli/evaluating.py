@@ -116,5 +116,23 @@ def estimates(
         print_table(f"{found['agrees'].sum()} of {len(found)} estimates agree with what came", columns, rows)
 
 
+def estimate_propensities(
+    decisions: Annotated[Path, typer.Argument(metavar="IN", help="A parquet file of decisions without propensities.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write them with estimates, as parquet.")],
+    as_json: Json = False,
+) -> None:
+    """Estimate the propensities of a log that lacks them; nothing that rests on them is promoted without --override."""
+    from quaestor.export.rows import read_rows, written_rows
+    from quaestor.ope.estimated_propensities import with_estimated_propensities
+
+    estimated = with_estimated_propensities(read_rows(decisions))
+    path = written_rows(estimated, out, "decisions")
+    if as_json:
+        print_json({"decisions": len(estimated), "output": str(path), "least": estimated["propensity"].min()})
+        return
+    typer.echo(f"{len(estimated):,} decisions in {path}, marked as of estimated propensities.")
+    typer.echo(f"Now: quaestor ingest decisions {path}")
+
+
 def _cells(interval: Interval) -> list[str]:
     return [f"{number:+.4g}" for number in (interval.value, interval.lower, interval.upper)]

@@ -8,6 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+ESTIMATED = "estimated propensities"
+"""How the name of a logging policy begins where its propensities were estimated afterwards."""
+
 
 @dataclass(frozen=True)
 class LoggedBatch:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from quaestor.errors import UsageError
-from quaestor.log.batch import LoggedBatch, MaturedBatch
+from quaestor.log.batch import ESTIMATED, LoggedBatch, MaturedBatch
 
 MATURED, PENDING, EXPIRED = "matured", "pending", "expired"
 
@@ -95,5 +95,6 @@ def matured_batch(judged: pl.DataFrame) -> MaturedBatch:
         propensity=rounds["propensity"].to_numpy(),
         iteration_ids=rounds["iteration_id"],
         probabilities=probabilities,
+        estimated=bool(rounds["iteration_id"].str.starts_with(ESTIMATED).any()),
     )
     return MaturedBatch(logged, rounds["reward"].to_numpy(), rounds["defaulted"].to_numpy())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.log.batch import LoggedBatch, MaturedBatch
+from quaestor.ope.design import design
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Ridge:
     def __call__(self, training: MaturedBatch, weight: NDArray[np.float64], rounds: LoggedBatch) -> NDArray[np.float64]:
         """Predicted rewards, (round of rounds, action); a line may leave the range of rewards, and cutting it there
         would only add bias."""
-        taught, asked = _design(training.logged.context, rounds.context, self.levels)
+        taught, asked = design(training.logged.context, rounds.context, self.levels)
         scale = weight / weight.mean()
         shared = self._fit(taught, training.reward, scale, intercept=True)
         residual = training.reward - taught @ shared
@@ -49,29 +49,3 @@ class Ridge:
         if intercept:  # the level itself is not shrunk
             penalty[0] = 1e-9
         return np.asarray(np.linalg.solve(weighted @ design + np.diag(penalty), weighted @ reward))
-
-
-def _design(taught: pl.DataFrame, asked: pl.DataFrame, levels: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Intercept, standardised numbers and one-hot levels of both contexts, by what the first one holds."""
-    columns: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = [(np.ones(len(taught)), np.ones(len(asked)))]
-    for name in taught.columns:
-        if name.startswith("numeric_"):
-            first, second = (side[name].cast(pl.Float64).fill_nan(None).to_numpy() for side in (taught, asked))
-            known = first[np.isfinite(first)]
-            spread = float(known.std()) if len(known) else 0.0
-            if spread > 0:
-                centre = float(known.mean())
-                columns.append((_standard(first, centre, spread), _standard(second, centre, spread)))
-        else:
-            frequent = taught[name].drop_nulls().value_counts(sort=True)[name].head(levels).sort()
-            for level in frequent.to_list()[1:]:
-                columns.append((_one_hot(taught[name], level), _one_hot(asked[name], level)))
-    return np.column_stack([c[0] for c in columns]), np.column_stack([c[1] for c in columns])
-
-
-def _standard(values: NDArray[np.float64], centre: float, spread: float) -> NDArray[np.float64]:
-    return np.asarray(np.nan_to_num((values - centre) / spread))
-
-
-def _one_hot(values: pl.Series, level: str) -> NDArray[np.float64]:
-    return np.asarray((values == level).fill_null(False).to_numpy(), dtype=np.float64)
