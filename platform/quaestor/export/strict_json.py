@@ -15,15 +15,18 @@ class StrictJsonError(ValueError):
     """The bytes are not JSON as a careful program would write it; the message says why."""
 
 
-def strict_json(content: bytes) -> Any:
+def strict_json(content: bytes, finite: bool = True) -> Any:
     """Parses JSON; raises StrictJsonError for duplicate keys, NaN, infinities (1e400 is one), numbers of more than
-    1,000 digits, text that is no Unicode, and deep nesting."""
+    1,000 digits, text that is no Unicode, and deep nesting.
+
+    Without `finite`, NaN and infinities are returned for the caller to refuse with the name of their field.
+    """
     try:
         value = json.loads(
             content.decode("utf-8"),
             object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_constant=_refuse_constant if finite else float,
+            parse_float=_finite if finite else float,
             parse_int=_whole,
         )
         if _HALF.search(content):

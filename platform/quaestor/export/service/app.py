@@ -18,7 +18,7 @@ from quaestor.export.bundle import CERTIFICATE
 from quaestor.export.records import Records, RecordsFullError, as_json
 from quaestor.export.service.deployment import Deployment
 from quaestor.export.service.documentation import decide_documentation, outcome_documentation
-from quaestor.export.service.gate import Gate, GateParams
+from quaestor.export.service.gate import Direct, Gate, GateParams
 from quaestor.export.service.memory import Recent
 from quaestor.export.service.metrics import Metrics
 from quaestor.export.service.parsing import decision_rows, outcome_record, reload_reason
@@ -62,14 +62,14 @@ class Service:
         self._decided: Recent[_Decided] = Recent()
         self._outcomes: Recent[Record] = Recent()
 
-    def decide(self, body: bytes) -> bytes:
+    def decide(self, body: bytes) -> tuple[int, bytes]:
         """Decides the rows of a request; a repeated event gets the decision that it got before."""
         live = self.deployment.live
         rows, is_list = decision_rows(body, live.fields, live.actions)
         answers = [self._decide_row(row) for row in rows]
-        return (f"[{','.join(answers)}]" if is_list else answers[0]).encode()
+        return 200, (f"[{','.join(answers)}]" if is_list else answers[0]).encode()
 
-    def outcome(self, body: bytes) -> bytes:
+    def outcome(self, body: bytes) -> tuple[int, bytes]:
         """Keeps an outcome; ingest joins it to its decision."""
         record = outcome_record(body, self.deployment.live.bundle.system)
         name = record["event_id"], record["revision"]
@@ -89,7 +89,7 @@ class Service:
             _held(lambda: self.records.append("outcomes", record))
             self._outcomes.keep(name, record)
         self.metrics.outcomes[state] += 1
-        return as_json({"event_id": record["event_id"], "state": state}).encode()
+        return 202, as_json({"event_id": record["event_id"], "state": state}).encode()
 
     def health(self) -> dict[str, str]:
         """Whether all is well; details are for those with a token."""
@@ -152,17 +152,20 @@ def application(deployment: Deployment, records: Records, params: GateParams) ->
     app.add_exception_handler(RefusedError, _refusal)
     app.add_exception_handler(HTTPException, _refusal)
     app.add_exception_handler(Exception, _refusal)
-    gate = Gate(app, ROLES, params)
+    direct: dict[str, Direct] = {"/v1/decide": service.decide, "/v1/outcome": service.outcome}
+    gate = Gate(app, ROLES, direct, params)
 
     @app.post("/v1/decide", openapi_extra=decide_documentation(deployment.live.bundle))
     async def decide(request: Request) -> Response:
         """Decide one payment, or a list of them; the same event always gets the same decision."""
-        return Response(service.decide(await request.body()), media_type="application/json")
+        status, answer = service.decide(await request.body())
+        return Response(answer, status, media_type="application/json")
 
     @app.post("/v1/outcome", status_code=202, openapi_extra=outcome_documentation())
     async def outcome(request: Request) -> Response:
         """Report what became of a payment."""
-        return Response(service.outcome(await request.body()), 202, media_type="application/json")
+        status, answer = service.outcome(await request.body())
+        return Response(answer, status, media_type="application/json")
 
     @app.post("/v1/reload")
     async def reload(request: Request) -> dict[str, Any]:

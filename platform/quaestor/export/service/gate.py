@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Direct = Callable[[bytes], tuple[int, bytes]]
+"""Answers a body with a status and JSON, without a framework's overhead."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,15 @@ class GateParams:
 class Gate:
     """Checks every request before the application sees it, and turns what it raises into an answer.
 
-    roles maps each exact path to the role that it needs; a path that is not there does not exist.
+    roles maps each exact path to the role that it needs; a path that is not there does not exist. direct holds the
+    paths that are called a thousand times a second: a POST to one of them is answered here, which costs a third of
+    the way through the framework, and means the same.
     """
 
-    def __init__(self, application: Application, roles: dict[str, Role], params: GateParams) -> None:
-        self._application, self._roles, self._params = application, roles, params
+    def __init__(
+        self, application: Application, roles: dict[str, Role], direct: dict[str, Direct], params: GateParams
+    ) -> None:
+        self._application, self._roles, self._direct, self._params = application, roles, direct, params
         self.refused: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,15 +65,19 @@ class Gate:
             headers = dict(scope["headers"])
             self._check(scope, headers)
             body = await self._body(headers, receive)
-            await self._application(scope, _replay(body, receive), sending)
+            direct = self._direct.get(scope["path"])
+            if direct is not None and scope["method"] == "POST":
+                await _answer(*direct(body), sending)
+            else:
+                await self._application(scope, _replay(body, receive), sending)
         except RefusedError as refusal:
-            await self._answer(refusal, send)
+            await self._refuse(refusal, send)
         except ConnectionError:
             return
         except Exception:
             if started:
                 raise
-            await self._answer(RefusedError("internal", "Something failed here; it was logged."), send)
+            await self._refuse(RefusedError("internal", "Something failed here; it was logged."), send)
             raise
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
@@ -109,16 +119,20 @@ class Gate:
             raise RefusedError("too_large", f"A body may have {limit:,} bytes.")
         return body
 
-    async def _answer(self, refusal: RefusedError, send: Send) -> None:
+    async def _refuse(self, refusal: RefusedError, send: Send) -> None:
         self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
-        body = refusal.body()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers = []
         if refusal.code == "not_authenticated":
             headers.append((b"www-authenticate", b"Bearer"))
         if refusal.code in ("too_large", "too_slow"):
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(refusal.status, refusal.body(), send, headers)
+
+
+async def _answer(status: int, body: bytes, send: Send, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    own = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _next(receive: Receive) -> Message:

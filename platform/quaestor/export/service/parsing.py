@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from quaestor.clock import utc_now
@@ -72,7 +73,7 @@ def reload_reason(body: bytes) -> str | None:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return strict_json(body)
+        return strict_json(body, finite=False)
     except StrictJsonError as error:
         raise RefusedError("bad_json", f"The body cannot be read: {str(error)[:200]}.") from None
 
@@ -92,6 +93,8 @@ def _decision_row(row: Any, fields: Collection[str], actions: Collection[str]) -
             if name[:8] == "numeric_":
                 if kind is not float and kind is not int:
                     raise RefusedError("wrong_type", f"{name} must be a number or null.", name)
+                if kind is float and not isfinite(value):
+                    raise RefusedError("out_of_range", f"{name} must be a finite number or null.", name)
             elif kind is not str or len(value) > LONGEST_TEXT:
                 raise RefusedError(
                     "wrong_type", f"{name} must be text of at most {LONGEST_TEXT} characters, or null.", name
