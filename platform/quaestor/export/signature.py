@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -109,7 +108,7 @@ def check(signature: bytes, checksums: bytes, keys: Keys, where: str) -> str:
         raise QuaestorError(f"{where}: signed with key {parts['key']}, which is not trusted here (trusted: {known}).")
     try:
         key.verify(base64.b64decode(parts["signature"], validate=True), _PURPOSE + checksums)
-    except (InvalidSignature, binascii.Error):
+    except (InvalidSignature, ValueError):
         raise QuaestorError(
             f"{where}: the signature is not that of key {parts['key']}; the bundle was changed."
         ) from None
