@@ -1,50 +1,155 @@
-"""Generations in the payments world: what short memory does to a policy's value, and what pooling windows does."""
+"""Generations in the payments world: short memory makes a policy's value swing; what steadies and improves it.
+
+Each strategy plays the same worlds: 40,000 payments a generation, feedback late and partly missing, then a refit. The
+uncured ones learn from the last window alone; the remedy learns from as many of the last eight windows as still help
+(each round with its own propensity), starts from its parent, explores on FALCON's schedule with a floor, and is held
+back by the gate where it is clearly worse; the ablations take one of these away, or add a trust region.
+"""
 
 from __future__ import annotations
 
-from benchmarks import options, report
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import Row, options, report
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
+from models.payments.exploration.falcon import Falcon
 from models.payments.exploration.inverse_gap import InverseGap
 from models.payments.generations import GenerationParams, play
+from models.payments.oracles.additive import AdditiveParams
+from models.payments.oracles.boosted import BoostedParams
 from models.payments.refit import RefitParams
 from models.payments.world import PaymentsWorld, WorldParams
 from quaestor.log.maturity import MaturityParams
 
 MATURITY = MaturityParams(attribution_hours=72, default_reward=0.0)
-STRATEGIES: dict[str, tuple[EpsilonGreedy | InverseGap, int]] = {
-    "epsilon 0.1, last window": (EpsilonGreedy(epsilon=0.1), 1),
-    "inverse gap 1000, last window": (InverseGap(gamma=1000.0), 1),
-    "inverse gap 200, last window": (InverseGap(gamma=200.0), 1),
-    "inverse gap 1000, all windows": (InverseGap(gamma=1000.0), 1_000),
+MEMORY = 8
+
+
+def _params(refit: RefitParams, memory: int, **more: bool) -> GenerationParams:
+    return GenerationParams(refit, MATURITY, memory=memory, **more)
+
+
+_ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams(), exploration=Falcon())
+_BOOSTED = replace(_ADDITIVE, oracle=BoostedParams(trees=80))
+_EPSILON, _FLAT, _STEEP = EpsilonGreedy(epsilon=0.1), InverseGap(gamma=200.0), InverseGap(gamma=1000.0)
+REMEDY = _params(_ADDITIVE, MEMORY, adaptive=True, warm=True, gate=True)
+STRATEGIES: dict[str, GenerationParams] = {
+    "uncured: boosted, epsilon 0.1, last window": _params(replace(_BOOSTED, exploration=_EPSILON), 1),
+    "uncured: boosted, inverse gap 1000, last window": _params(replace(_BOOSTED, exploration=_STEEP), 1),
+    "uncured: additive, epsilon 0.1, last window": _params(replace(_ADDITIVE, exploration=_EPSILON), 1),
+    "uncured: additive, inverse gap 1000, last window": _params(replace(_ADDITIVE, exploration=_STEEP), 1),
+    "additive, inverse gap 200, eight windows": _params(
+        replace(_ADDITIVE, exploration=InverseGap(gamma=200.0)), MEMORY
+    ),
+    "additive, inverse gap 1000, eight windows": _params(replace(_ADDITIVE, exploration=_STEEP), MEMORY),
+    "remedy": REMEDY,
+    "remedy without pooling": replace(REMEDY, memory=1),
+    "remedy without adaptive memory": replace(REMEDY, adaptive=False),
+    "remedy without floor": replace(REMEDY, refit=replace(_ADDITIVE, exploration=Falcon(floor=0.0))),
+    "remedy without schedule": replace(REMEDY, refit=replace(_ADDITIVE, exploration=_FLAT)),
+    "remedy without warm start": replace(REMEDY, warm=False),
+    "remedy without gate": replace(REMEDY, gate=False),
+    "remedy with weighting": replace(REMEDY, refit=replace(_ADDITIVE, weighting="inverse_propensity")),
+    "remedy with trust region 0.1": replace(REMEDY, trust=0.1),
+    "remedy with boosted oracle": replace(REMEDY, refit=replace(_BOOSTED, exploration=Falcon())),
 }
 
 
 def main() -> None:
-    """Rows: strategy, seed, generation, greedy_share and deployed_share of the gap from uniform to optimal."""
+    """Rows: strategy, seed, generation, greedy_share and deployed_share of the gap from uniform to optimal.
+
+    Beside them a summary is printed: mean deployed share at the end, largest mean fall between two generations, and
+    alarms a generation.
+    """
     parser = options(__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--generations", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=40_000, help="payments a generation")
     parser.add_argument("--drift", type=float, default=0.0, help="radians a day by which issuers' responses turn")
+    parser.add_argument("--break-on-day", type=float, help="from then on issuers respond by another pattern")
+    parser.add_argument("--strategies", nargs="*", metavar="WORDS", help="only those whose name has one of the words")
+    parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the mean deployed shares as SVG")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.generations, arguments.rounds = 1, 4, 10_000
-    rows = []
-    for strategy, (rule, memory) in STRATEGIES.items():
-        refit = RefitParams(default_action="none", exploration=rule)
-        params = GenerationParams(refit, MATURITY, arguments.generations, arguments.rounds, memory)
+        arguments.seeds, arguments.generations, arguments.rounds = 1, 3, 8_000
+    rows: list[Row] = []
+    summary: list[Row] = []
+    for strategy, params in STRATEGIES.items():
+        if arguments.strategies and not any(word in strategy for word in arguments.strategies):
+            continue
+        played = replace(params, generations=arguments.generations, rounds=arguments.rounds)
+        alarms = 0
         for seed in range(arguments.seeds):
-            for played in play(PaymentsWorld(WorldParams(seed=seed, drift_per_day=arguments.drift)), params):
+            world = WorldParams(seed=seed, drift_per_day=arguments.drift, break_on_day=arguments.break_on_day)
+            for generation in play(PaymentsWorld(world), played):
+                alarms += len(generation.alarms)
                 rows.append(
                     {
                         "strategy": strategy,
                         "seed": seed,
-                        "generation": played.number,
-                        "greedy_share": played.greedy_share,
-                        "deployed_share": played.deployed_share,
+                        "generation": generation.number,
+                        "greedy_share": generation.greedy_share,
+                        "deployed_share": generation.deployed_share,
                     }
                 )
+        means = mean_shares(rows, strategy)
+        falls = -np.diff(means, prepend=means[:1]).clip(max=0)
+        summary.append(
+            {
+                "strategy": strategy,
+                "end": float(means[-1]),
+                "largest_fall": float(falls.max() + 0.0),
+                "alarms": alarms / (arguments.seeds * arguments.generations),
+            }
+        )
+    report(summary, None)
     report(rows, arguments.json)
+    if arguments.plot is not None:
+        arguments.plot.write_text(draw({str(s["strategy"]): mean_shares(rows, str(s["strategy"])) for s in summary}))
+
+
+def mean_shares(rows: list[Row], strategy: str) -> np.ndarray:
+    """The mean deployed share of a strategy over seeds, (generation,)."""
+    found = [(row["generation"], row["deployed_share"]) for row in rows if row["strategy"] == strategy]
+    last = max(number for number, _ in found)
+    return np.array([np.mean([share for number, share in found if number == k]) for k in range(1, last + 1)])
+
+
+def draw(lines: dict[str, np.ndarray]) -> str:
+    """Lines (generation,) by name as an SVG picture; uncured ones are dashed."""
+    width, height, left, top = 640, 360, 50, 20
+    lowest = min(float(line.min()) for line in lines.values())
+    bottom = np.floor(10 * lowest) / 10
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + 360}" height="{height + 60}" '
+        'font-family="sans-serif" font-size="11">',
+        f'<text x="{left}" y="12">deployed share of the gap from uniform to optimal, by generation</text>',
+    ]
+
+    def place(generation: float, share: float) -> str:
+        longest = max(len(line) for line in lines.values())
+        x = left + width * (generation - 1) / max(longest - 1, 1)
+        return f"{x:.1f},{top + height * (1 - (share - bottom) / (1 - bottom)):.1f}"
+
+    for share in np.arange(bottom, 1.001, 0.1):
+        x, y = place(1, share).split(",")
+        parts.append(f'<line x1="{x}" y1="{y}" x2="{left + width}" y2="{y}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 35}" y="{y}">{share:.0%}</text>')
+    for order, (name, line) in enumerate(lines.items()):
+        hue = 360 * order / len(lines)
+        points = " ".join(place(k, share) for k, share in enumerate(line, 1))
+        dash = ' stroke-dasharray="4 3"' if name.startswith("uncured") else ""
+        stroke = f'stroke="hsl({hue:.0f},65%,45%)" stroke-width="{3 if name == "remedy" else 1.5}"{dash}'
+        parts.append(f'<polyline fill="none" points="{points}" {stroke}/>')
+        row = top + 14 * (order + 1)
+        parts.append(
+            f'<line x1="{left + width + 15}" y1="{row - 4}" x2="{left + width + 35}" y2="{row - 4}" {stroke}/>'
+        )
+        parts.append(f'<text x="{left + width + 42}" y="{row}">{name}</text>')
+    return "\n".join([*parts, "</svg>\n"])
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class WorldParams:
 
     payments_per_hour sets how fast rounds arrive. missing_share: outcomes that never come. delay_hours: median
     time to an outcome. drift_per_day: radians by which issuers' responses turn; 0 is a stationary world.
+    break_on_day: from then on issuers respond by another pattern altogether; None for never.
     """
 
     merchants: int = 40
@@ -42,6 +43,7 @@ class WorldParams:
     missing_share: float = 0.02
     delay_hours: float = 4.0
     drift_per_day: float = 0.0
+    break_on_day: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -141,6 +143,8 @@ class PaymentsWorld:
     def success(self, payments: Payments) -> NDArray[np.float64]:
         """The true probability, (round, action), that a payment is authorised and its outcome reported."""
         turn = self.params.drift_per_day * payments.days[:, None]
+        if self.params.break_on_day is not None:
+            turn = turn + np.pi / 2 * (payments.days[:, None] >= self.params.break_on_day)
         issuer = self._action_issuer[:, payments.issuer]
         logit = (
             1.3
@@ -217,19 +221,26 @@ def decision_log(
     iteration_id: str,
 ) -> pl.DataFrame:
     """The decisions as a team would log them: the format that ingest takes."""
-    names = np.array(ACTIONS, dtype=object)
     return pl.DataFrame(
         {
             "system": [system] * len(payments),
             "event_id": payments.event_ids,
             "decided_at": payments.decided_at,
             "iteration_id": [iteration_id] * len(payments),
-            "eligible": [names[row].tolist() for row in payments.eligible],
-            "propensities": [p[row].tolist() for p, row in zip(probabilities, payments.eligible, strict=True)],
-            "action": names[action].tolist(),
+            "eligible": _lists(pl.Series(ACTIONS).gather(np.nonzero(payments.eligible)[1]), payments.eligible),
+            "propensities": _lists(pl.Series(probabilities[payments.eligible]), payments.eligible),
+            "action": pl.Series(ACTIONS).gather(action),
             "propensity": probabilities[np.arange(len(payments)), action],
         }
     ).with_columns(_utc("decided_at"), *payments.context().get_columns())
+
+
+def _lists(entries: pl.Series, mask: NDArray[np.bool_]) -> pl.Series:
+    """One list a round, of as many entries as its mask (round, action) has."""
+    rounds = pl.Series(np.nonzero(mask)[0])
+    return (
+        pl.DataFrame({"round": rounds, "entry": entries}).group_by("round", maintain_order=True).agg("entry")["entry"]
+    )
 
 
 def _utc(name: str) -> pl.Expr:

@@ -20,7 +20,7 @@ class Falcon:
     """
 
     kind: Literal["falcon"] = "falcon"
-    scale: float = 20.0
+    scale: float = 150.0
     complexity: float = 200.0
     floor: float = 0.01
 

@@ -81,7 +81,7 @@ def test_a_deployed_policy_decides_only_what_is_eligible() -> None:
     payments = world.payments(2000, 0, "a")
     batch = bandit(800, 0).batch
     assert set(batch.logged.actions).isdisjoint(ACTIONS)
-    generation = play(world, GenerationParams(REFIT, MATURITY, generations=1, rounds=1500, memory=1))
+    generation = list(play(world, GenerationParams(REFIT, MATURITY, generations=1, rounds=1500, memory=1)))
     assert len(generation) == 1
     from models.payments.refit import rule_of_thumb
 
@@ -119,6 +119,6 @@ def test_generations_reach_most_of_the_gap_and_pooling_steadies_them() -> None:
 def test_one_generation_of_explored_rounds_reaches_ninety_percent() -> None:
     """The demo's claim in the world of its seed: at least 90 % of the way from uniform to optimal, as deployed."""
     world = PaymentsWorld(WorldParams(seed=0))
-    played = play(world, GenerationParams(REFIT, MATURITY, generations=1, rounds=80_000, memory=1))
+    played = list(play(world, GenerationParams(REFIT, MATURITY, generations=1, rounds=80_000, memory=1)))
     assert played[0].deployed_share > 0.9
     assert isinstance(REFIT.oracle, LogisticParams)
