@@ -13,15 +13,13 @@ from flows.studies import InventoryStudy
 from models.inventory.graph_export import GraphRunner
 from models.inventory.pictures import picture, spread_rows
 from models.inventory.scenarios import Scenarios
-from models.smoothing.inventory import biases, episode_costs
-from quaestor.certification.certificate import Subject
+from models.smoothing.inventory import episode_costs
+from models.smoothing.noise import NoiseScales
 from quaestor.export.policy import GRAPH, SPEC
 from quaestor.export.spec import InventorySpec, read_spec
 from quaestor.ope.interval import paired_interval
 from quaestor.randomness import stream_seed
 from quaestor.registry import iteration as registry
-from quaestor.registry.certificates import current_certificate, issue_certificate
-from quaestor.registry.code import code_digest
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, has, keep
@@ -34,10 +32,6 @@ CERTIFYING_CODE = ("models.smoothing", "models.inventory", "quaestor.certificati
 
 PICTURED = 3
 """Products whose stock and flow are kept for the console."""
-
-
-SCREENED = 4
-"""Episodes to find the worst of several attacks, before it is measured on fresh ones."""
 
 
 def ensure_incumbent(
@@ -103,89 +97,6 @@ def evaluate_candidate(
     return True
 
 
-def certify_candidate(
-    settings: Settings,
-    study: InventoryStudy,
-    recorded: Recorded,
-    candidate: PolicyIteration,
-    reference: PolicyIteration,
-    say: Callable[[str], None],
-) -> bool:
-    """Keeps the candidate's certificate; False where there is one for these inputs already.
-
-    The cap is declared from the reference policy's dev cost, before any episode is played.
-    """
-    problem, params, warmup = recorded.problem, study.certificate, study.windows.warmup
-    cap = round(study.cap_multiple * float(scenario_costs(study, recorded, reference, problem.dev).mean()), 2)
-    weeks = problem.test.periods - warmup
-    subject = Subject(
-        system=study.system,
-        quantity="cost",
-        unit="cost per store and period",
-        episode=f"{problem.test.batch} products over {weeks} held-out periods, all at once, after {warmup} of warm-up",
-        environment="the simulator of the network on recorded demand",
-        noise="on every reading of stock and every demand record, in mean demand a period through the place; stock is "
-        "read anew each period, a demand record keeps its noise",
-        cap=cap,
-        runner_digest=candidate.files[GRAPH],
-        data_digest=recorded.data["digest"],
-        not_covered=(
-            "changes to demand itself, to deliveries or to the orders after they are decided",
-            "the difference between the simulator and the world, and demand other than recorded",
-            f"cost above the cap of {cap:g}",
-        ),
-    )
-    if current_certificate(settings.store, candidate.iteration_id, subject, params) is not None:
-        return False
-    runner = graph_runner(candidate)
-    done = 0
-
-    def progress(count: int) -> None:
-        nonlocal done
-        done += count
-        if done * 4 // params.episodes > (done - count) * 4 // params.episodes:
-            say(f"{study.system}: {done} of {params.episodes} certifying episodes played")
-
-    def play(
-        episodes: int, stream: str, noise_scale: float = params.noise_scale, **options: Any
-    ) -> NDArray[np.float64]:
-        seed = stream_seed(params.seed, candidate.iteration_id, stream)
-        costs = episode_costs(
-            problem.layout,
-            runner,
-            problem.test,
-            problem.scale,
-            noise_scale,
-            episodes,
-            warmup,
-            seed,
-            **options,
-        )
-        return costs.mean(axis=1)
-
-    say(f"{study.system}: certifying over {params.episodes} episodes of {problem.test.batch} products")
-    values = play(params.episodes, "certificate", on_progress=progress)
-    largest = biases(problem.layout, problem.test, problem.scale, max(params.budgets))
-    worst = max(largest, key=lambda name: float(play(SCREENED, "screen", shift=largest[name]).mean()))
-    attacked = [
-        float(play(SCREENED, "attack", shift=biases(problem.layout, problem.test, problem.scale, budget)[worst]).mean())
-        for budget in params.budgets
-    ]
-    issue_certificate(
-        settings.store,
-        settings.data,
-        candidate.iteration_id,
-        subject,
-        params,
-        values=values,
-        unsmoothed=float(play(1, "unsmoothed", noise_scale=0.0).mean()),
-        attacked=attacked,
-        attacks=f"the worst of {len(largest)} constant biases ({worst}), {SCREENED} episodes",
-        code=code_digest(CERTIFYING_CODE),
-    )
-    return True
-
-
 def scenario_costs(
     study: InventoryStudy, recorded: Recorded, iteration: PolicyIteration, scenarios: Scenarios
 ) -> NDArray[np.float64]:
@@ -196,7 +107,7 @@ def scenario_costs(
         recorded.problem.layout,
         graph_runner(iteration),
         scenarios,
-        recorded.problem.scale,
+        NoiseScales.by_place(recorded.problem.layout, recorded.problem.scale),
         spec.noise_scale,
         study.noise_draws if spec.noise_scale else 1,
         study.windows.warmup,

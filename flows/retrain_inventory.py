@@ -6,9 +6,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows import inventory_evidence, inventory_training
+from flows import inventory_case, inventory_evidence, inventory_training
 from flows.conclude import conclude, iteration
-from flows.inventory_problem import load_problem
+from flows.inventory_problem import Recorded, load_problem
 from flows.outcome import Retrained
 from flows.studies import InventoryStudy, read_inventory_study
 from flows.tasks import say, step
@@ -63,8 +63,14 @@ def certify(study: InventoryStudy, candidate_id: str, reference_id: str) -> bool
     """Certifies the candidate by policy smoothing."""
     settings = Settings()
     recorded = load_problem(settings, study)
-    return inventory_evidence.certify_candidate(
-        settings, study, recorded, iteration(candidate_id), iteration(reference_id), say
+    cost = reference_cost(study, recorded, reference_id)
+    return inventory_case.certify_candidate(settings, study, recorded, iteration(candidate_id), cost, say)
+
+
+def reference_cost(study: InventoryStudy, recorded: Recorded, reference_id: str) -> float:
+    """The reference policy's cost on the dev weeks, from which the cap is declared."""
+    return float(
+        inventory_evidence.scenario_costs(study, recorded, iteration(reference_id), recorded.problem.dev).mean()
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows import payments_evidence, payments_training
+from flows import payments_case, payments_evidence, payments_training
 from flows.conclude import conclude, iteration
 from flows.outcome import Retrained
 from flows.studies import PaymentsStudy, read_payments_study
@@ -43,7 +43,7 @@ def evaluate(study: PaymentsStudy, as_of: datetime, candidate_id: str, incumbent
 def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
     """Certifies the candidate by policy smoothing."""
     settings = Settings()
-    return payments_evidence.certify_candidate(
+    return payments_case.certify_candidate(
         settings, study, payments_training.load_rounds(settings, study, as_of), iteration(candidate_id), say
     )
 

@@ -1,100 +1,127 @@
-"""Episodes of a smoothed order policy: one episode is every product of the study over the held-out periods."""
+"""Episodes of a smoothed order policy, played in chunks on all threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models.inventory.layout import Layout
 from models.inventory.observation import ObservationNoise
 from models.inventory.rollout import OrderPolicy, rollout
 from models.inventory.scenarios import Scenarios
+from models.smoothing.noise import NoiseScales, add, standard_noise
 from quaestor.randomness import stream_seed
 
 ROWS_AT_ONCE = 1024
-"""Scenarios simulated together: enough to fill the processor, few enough for its caches."""
+"""Scenarios played together: enough to fill the processor, few enough for its caches. Part of how noise is drawn."""
+
+
+class Attack(Protocol):
+    """An adversary: what it adds to the readings of several episodes, each within its budget."""
+
+    def __call__(
+        self, layout: Layout, scenarios: Scenarios, scales: NoiseScales, noise: ObservationNoise
+    ) -> ObservationNoise:
+        """The shift in units, (row, …), from scenarios, scales and noise (row, …) of whole episodes; what it adds
+        in a period may depend on the noise before that period alone."""
 
 
 def episode_costs(
     layout: Layout,
     policy: OrderPolicy,
     scenarios: Scenarios,
-    scale: Tensor,
+    scales: NoiseScales,
     noise_scale: float,
     episodes: int,
     warmup: int,
     seed: int,
-    shift: ObservationNoise | None = None,
+    attack: Attack | None = None,
+    first: int = 0,
+    rows_at_once: int = ROWS_AT_ONCE,
     on_progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
     """Mean cost per store and period of each episode and scenario after the warm-up, (episode, batch).
 
-    Every reading of stock and every demand record gets noise_scale × scale × standard normal; scale (batch,
-    place) in units. shift is what an attack adds to the readings of one episode. Seeded episode by episode.
+    An episode is every scenario once, each reading of stock and each demand record with noise of its own. The
+    noise of episode n is a function of seed, n and rows_at_once, so that any episode can be played again.
     """
-    together = max(1, ROWS_AT_ONCE // scenarios.batch)
-    values = np.empty((episodes, scenarios.batch))
-    for first in range(0, episodes, together):
-        numbers = range(first, min(first + together, episodes))
-        rows = torch.arange(scenarios.batch).repeat(len(numbers))
-        parts = [_noise(layout, scenarios, scale, noise_scale, stream_seed(seed, "episode", n)) for n in numbers]
-        if shift is not None:
-            parts = [_add(part, shift) for part in parts]
-        noise = ObservationNoise(
-            torch.cat([part.on_hand for part in parts]),
-            torch.cat([part.in_transit for part in parts]),
-            torch.cat([part.demand for part in parts]),
-        )
-        with torch.no_grad():
-            cost = rollout(layout, policy, scenarios.rows(rows), noise)[:, warmup:].mean(dim=1)
-        values[first : first + len(numbers)] = cost.double().view(len(numbers), -1) / layout.stores
+    together = max(1, rows_at_once // scenarios.batch)
+    everyone = torch.arange(scenarios.batch).repeat(together)
+    rows, row_scales, terms = scenarios.rows(everyone), scales.rows(everyone), layout.rows(everyone)
+    chunks = range(first // together, (first + episodes - 1) // together + 1)
+
+    def play(chunk: int) -> NDArray[np.float64]:
+        start = max(first - chunk * together, 0)
+        end = min(first + episodes - chunk * together, together)
+        costs = _play(terms, policy, rows, row_scales, noise_scale, warmup, stream_seed(seed, "noise", chunk), attack)
         if on_progress is not None:
-            on_progress(len(numbers))
-    return values
+            on_progress(end - start)
+        return costs.reshape(together, scenarios.batch)[start:end]
+
+    return np.concatenate(list(_on_all_threads(play, chunks)))
 
 
-def biases(layout: Layout, scenarios: Scenarios, scale: Tensor, budget: float) -> dict[str, ObservationNoise]:
-    """Attacks that spread the whole budget (in units of scale) as one constant bias, by name.
+def trace_costs(
+    layout: Layout,
+    policy: OrderPolicy,
+    traces: Callable[[int, int], Scenarios],
+    scales: Callable[[Scenarios], NoiseScales],
+    noise_scale: float,
+    count: int,
+    draws: int,
+    warmup: int,
+    seed: int,
+    attack: Attack | None = None,
+) -> NDArray[np.float64]:
+    """Mean cost per store and period of each trace and draw of noise, (count, draws).
 
-    Each moves one kind of reading, all up or all down, so that the total ℓ2 size over the episode is `budget`.
+    traces(first, count) gives drawn scenarios; an episode is one of them. Only a chunk is held at a time.
     """
-    zero = _zero(layout, scenarios)
-    attacks = {}
-    for direction, sign in (("up", 1.0), ("down", -1.0)):
-        on_hand = torch.ones_like(zero.on_hand) * scale[:, None, :]
-        demand = torch.ones_like(zero.demand) * scale[:, layout.warehouses :, None]
-        step = sign * budget / zero.on_hand.numel() ** 0.5
-        attacks[f"stock readings {direction}"] = ObservationNoise(on_hand * step, zero.in_transit, zero.demand)
-        step = sign * budget / zero.demand.numel() ** 0.5
-        attacks[f"demand records {direction}"] = ObservationNoise(zero.on_hand, zero.in_transit, demand * step)
-    return attacks
+    together = max(1, ROWS_AT_ONCE // draws)
+    starts = range(0, count, together)
+
+    def play(start: int) -> NDArray[np.float64]:
+        size = min(together, count - start)
+        rows = traces(start, size)
+        repeated = rows.rows(torch.arange(size).repeat_interleave(draws)) if draws > 1 else rows
+        seed_here = stream_seed(seed, "noise", start)
+        costs = _play(layout, policy, repeated, scales(repeated), noise_scale, warmup, seed_here, attack)
+        return costs.reshape(size, draws)
+
+    return np.concatenate(list(_on_all_threads(play, starts)))
 
 
-def _noise(layout: Layout, scenarios: Scenarios, scale: Tensor, noise_scale: float, seed: int) -> ObservationNoise:
-    draw = torch.Generator().manual_seed(seed)
-    zero = _zero(layout, scenarios)
-    sigma = noise_scale * scale
-    return ObservationNoise(
-        torch.randn(zero.on_hand.shape, generator=draw) * sigma[:, None, :],
-        torch.randn(zero.in_transit.shape, generator=draw) * sigma[:, None, :, None],
-        torch.randn(zero.demand.shape, generator=draw) * sigma[:, layout.warehouses :, None],
-    )
+def _play(
+    layout: Layout,
+    policy: OrderPolicy,
+    rows: Scenarios,
+    scales: NoiseScales,
+    noise_scale: float,
+    warmup: int,
+    seed: int,
+    attack: Attack | None,
+) -> NDArray[np.float64]:
+    noise = None
+    if noise_scale > 0 or attack is not None:
+        noise = scales.times(standard_noise(layout, rows, rows.batch, seed), noise_scale)
+    if attack is not None and noise is not None:
+        noise = add(noise, attack(layout, rows, scales, noise))
+    with torch.no_grad():
+        cost = rollout(layout, policy, rows, noise)[:, warmup:].mean(dim=1)
+    return np.asarray(cost.double().cpu().numpy() / layout.stores)
 
 
-def _zero(layout: Layout, scenarios: Scenarios) -> ObservationNoise:
-    batch, periods, places = scenarios.batch, scenarios.periods, layout.places
-    return ObservationNoise(
-        torch.zeros(batch, periods, places),
-        torch.zeros(batch, periods, places, layout.longest_lead_time),
-        torch.zeros_like(scenarios.demand),
-    )
-
-
-def _add(noise: ObservationNoise, shift: ObservationNoise) -> ObservationNoise:
-    return ObservationNoise(
-        noise.on_hand + shift.on_hand, noise.in_transit + shift.in_transit, noise.demand + shift.demand
-    )
+def _on_all_threads(play: Callable[[int], NDArray[np.float64]], chunks: Iterable[int]) -> Iterable[NDArray[np.float64]]:
+    """Plays chunks side by side, each on one thread: small tensors do not repay sharing the work within them."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return [play(chunk) for chunk in chunks]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        played = list(pool.map(play, chunks))
+    torch.set_num_threads(threads)
+    return played

@@ -50,14 +50,15 @@ def certificate_bound(
     if as_json:
         print_json({"method": method, "episodes": len(values), "beyond_cap": beyond, "alpha": alpha, "bound": bound})
         return
-    if beyond:
-        typer.echo(f"{beyond:,} of {len(values):,} episodes cost more than the cap and count as {cap:g}.", err=True)
+    if beyond or values.min() < 0:
+        typer.echo(f"{beyond:,} costs above the cap count as {cap:g}, costs below 0 as 0.", err=True)
     kind = "an estimate, no certificate" if method == "plug-in" else f"fails in at most {alpha:g} of all samples"
     typer.echo(f"{method} on {len(values):,} episodes, cap {cap:g}, budget {budget:g}, sigma {sigma:g}; {kind}:")
     typer.echo(f"{bound:.10f}")
 
 
 def _read_costs(path: Path) -> NDArray[np.float64]:
+    import numpy as np
     import polars as pl
 
     if not path.exists():
@@ -69,8 +70,9 @@ def _read_costs(path: Path) -> NDArray[np.float64]:
     if "cost" not in frame.columns:
         raise UsageError(f"{path} has no column `cost`; found {', '.join(frame.columns)}.")
     column = frame["cost"]
-    if not column.dtype.is_numeric() or column.null_count() or not column.is_finite().all() or column.min() < 0:
-        raise UsageError(f"{path}: every cost must be a finite number of 0 or more.")
-    if len(column) < 2:
-        raise UsageError(f"{path} holds {len(column)} episodes; a bound needs 2 or more.")
-    return column.cast(pl.Float64).to_numpy()
+    if not column.dtype.is_numeric() or column.null_count():
+        raise UsageError(f"{path}: every cost must be a number.")
+    values = column.cast(pl.Float64).to_numpy()
+    if not np.isfinite(values).all() or len(values) < 2:
+        raise UsageError(f"{path} holds {len(values)} episodes; a bound needs 2 or more, each of finite cost.")
+    return values

@@ -1,42 +1,79 @@
-"""Issues certificates: from episode values to kept evidence."""
+"""Issues certificates: a declaration before any episode is played, and from episode values to kept evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.atomic import write_file
 from quaestor.certification.certificate import (
+    AttackTried,
     Certificate,
     CertificateParams,
     Subject,
     certify,
     estimate,
+    tail_bounds,
     values_digest,
 )
 from quaestor.clock import utc_now
+from quaestor.randomness import stream_seed
 from quaestor.registry.judging import CERTIFICATE, keep
 from quaestor.store import Store, evidence
 from quaestor.study import parse
 
 VALID_DAYS = 90
+DECLARATION = "certificate_declaration"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What was frozen before the noise was drawn: subject, parameters and so the method, the cap and every level.
+
+    attempt counts the declarations for this iteration, certificates that were never issued included. noise_seed
+    follows from the attempt, so that a new seed is a new attempt.
+    """
+
+    subject: Subject
+    params: CertificateParams
+    attempt: int
+    noise_seed: int
+    declared_at: str
+
+
+def declare(store: Store, iteration_id: str, subject: Subject, params: CertificateParams) -> Declaration:
+    """Keeps what will be certified and how, before any certifying episode is played."""
+    with store.read() as connection:
+        known = evidence.of_kind(connection, DECLARATION).filter(pl.col("iteration_id") == iteration_id)
+    attempt = len(known) + 1
+    seed = stream_seed(params.seed, iteration_id, "certificate", attempt)
+    declared = Declaration(subject, params, attempt, seed, utc_now().isoformat(timespec="seconds"))
+    keep(store, iteration_id, DECLARATION, asdict(declared))
+    return declared
 
 
 def current_certificate(
     store: Store, iteration_id: str, subject: Subject, params: CertificateParams
 ) -> Certificate | None:
     """The newest certificate of an iteration, if it is of this subject and these parameters and has not expired."""
-    with store.read() as connection:
-        found = evidence.latest(connection, iteration_id, CERTIFICATE)
-    if found is None:
+    certificate = newest_certificate(store, iteration_id)
+    if certificate is None:
         return None
-    certificate = parse(Certificate, found[1], "certificate")
     same = certificate.subject == subject and certificate.params == params
     return certificate if same and certificate.expires_at > utc_now().isoformat() else None
+
+
+def newest_certificate(store: Store, iteration_id: str) -> Certificate | None:
+    """The newest certificate of an iteration, if it has any."""
+    with store.read() as connection:
+        found = evidence.latest(connection, iteration_id, CERTIFICATE)
+    return None if found is None else parse(Certificate, found[1], "certificate")
 
 
 def issue_certificate(
@@ -50,6 +87,8 @@ def issue_certificate(
     attacked: Sequence[float],
     attacks: str,
     code: str,
+    attacks_tried: Sequence[AttackTried] = (),
+    declared: Declaration | None = None,
 ) -> Certificate:
     """Computes the bounds from the episode values (episode,), keeps both, and returns the certificate."""
     clipped = np.clip(values, 0.0, subject.cap)
@@ -69,6 +108,11 @@ def issue_certificate(
         code=code,
         issued_at=now.isoformat(timespec="seconds"),
         expires_at=(now + timedelta(days=VALID_DAYS)).isoformat(timespec="seconds"),
+        beyond_cap_bounds=tail_bounds(values, subject, params),
+        attacks_tried=tuple(attacks_tried),
+        noise_seed=declared.noise_seed if declared else 0,
+        declared_at=declared.declared_at if declared else "",
+        attempt=declared.attempt if declared else 1,
     )
     content = np.ascontiguousarray(clipped, dtype="<f8").tobytes()
     write_file(episodes_path(data_folder, certificate.costs_digest), content)
