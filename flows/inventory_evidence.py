@@ -13,16 +13,15 @@ from flows.studies import InventoryStudy
 from models.inventory.graph_export import GraphRunner
 from models.inventory.pictures import picture, spread_rows
 from models.inventory.scenarios import Scenarios
-from models.smoothing.inventory import episode_costs
+from models.smoothing.inventory_periods import period_costs
 from models.smoothing.noise import NoiseScales
 from quaestor.export.policy import GRAPH, SPEC
 from quaestor.export.spec import InventorySpec, read_spec
-from quaestor.ope.interval import paired_interval
 from quaestor.randomness import stream_seed
 from quaestor.registry import iteration as registry
-from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, has, keep
+from quaestor.registry.played import evaluate_played
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
 from quaestor.store import audit
@@ -66,24 +65,17 @@ def evaluate_candidate(
         return False
     test = recorded.problem.test
     say(f"{study.system}: evaluating on {test.batch} products × {test.periods - study.windows.warmup} held-out weeks")
-    new = scenario_costs(study, recorded, candidate, test)
-    old = scenario_costs(study, recorded, incumbent, test)
-    others = {
-        f"to {name}": paired_interval(new - scenario_costs(study, recorded, iteration, test))
-        for name, iteration in yardsticks.items()
-    }
+    new, old = (deployed_costs(study, recorded, iteration, test) for iteration in (candidate, incumbent))
+    others = {name: deployed_costs(study, recorded, iteration, test) for name, iteration in yardsticks.items()}
     first = study.windows.test[0] + study.windows.history + study.windows.warmup
-    evaluation = Evaluation(
-        quantity="cost",
-        unit="cost per store and period",
-        estimator="simulation",
-        evaluated_on=f"{test.batch} products in held-out periods {first} to {study.windows.test[1] - 1}",
-        incumbent_id=incumbent.iteration_id,
-        pairs=test.batch,
-        candidate=paired_interval(new),
-        incumbent=paired_interval(old),
-        difference=paired_interval(new - old),
-        others=others,
+    evaluation = evaluate_played(
+        new,
+        old,
+        others,
+        incumbent.iteration_id,
+        "cost per store and period",
+        f"{test.batch} products in held-out periods {first} to {study.windows.test[1] - 1}",
+        study.gate.confidence,
     )
     pictures = {
         "network_id": recorded.data["network_id"],
@@ -100,20 +92,25 @@ def evaluate_candidate(
 def scenario_costs(
     study: InventoryStudy, recorded: Recorded, iteration: PolicyIteration, scenarios: Scenarios
 ) -> NDArray[np.float64]:
-    """An iteration's cost per store and period on each scenario, (batch,), as deployed: with its own noise,
-    averaged over the study's noise draws."""
-    spec = inventory_spec(iteration)
-    costs = episode_costs(
+    """An iteration's cost per store and period on each scenario, (batch,), as deployed."""
+    return np.asarray(deployed_costs(study, recorded, iteration, scenarios).mean(axis=1))
+
+
+def deployed_costs(
+    study: InventoryStudy, recorded: Recorded, iteration: PolicyIteration, scenarios: Scenarios
+) -> NDArray[np.float64]:
+    """An iteration's cost per store on each scenario and counted period, (batch, period), as deployed: with its own
+    noise, averaged over the study's noise draws."""
+    return period_costs(
         recorded.problem.layout,
         graph_runner(iteration),
         scenarios,
         NoiseScales.by_place(recorded.problem.layout, recorded.problem.scale),
-        spec.noise_scale,
-        study.noise_draws if spec.noise_scale else 1,
+        inventory_spec(iteration).noise_scale,
+        study.noise_draws,
         study.windows.warmup,
         stream_seed(study.hdpo.seed, "evaluation noise"),
     )
-    return np.asarray(costs.mean(axis=0))
 
 
 def graph_runner(iteration: PolicyIteration) -> GraphRunner:

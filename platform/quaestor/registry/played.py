@@ -1,0 +1,54 @@
+"""Evaluates a candidate against the incumbent on the same simulated or recorded demand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quaestor.ope.bootstrap import block_bootstrap_interval
+from quaestor.ope.interval import Interval, paired_interval
+from quaestor.registry.evaluation import Evaluation
+
+FEWEST_PERIODS = 8
+"""Fewer counted periods than this hold no blocks to speak of; series alone are the sample then."""
+
+
+def evaluate_played(
+    candidate: NDArray[np.float64],
+    incumbent: NDArray[np.float64],
+    others: Mapping[str, NDArray[np.float64]],
+    incumbent_id: str,
+    unit: str,
+    evaluated_on: str,
+    confidence: float = 0.95,
+) -> Evaluation:
+    """Costs (series, period) of both policies on common demand and noise, and their paired difference.
+
+    Periods depend on each other and are shared by all series, so that intervals are by block bootstrap over time
+    and over series. others: costs of further policies on the same, by name. Raises ValueError when shapes differ.
+    """
+    if candidate.shape != incumbent.shape or any(cost.shape != candidate.shape for cost in others.values()):
+        raise ValueError("costs must be of the same series and periods for every policy.")
+    difference = candidate - incumbent
+    beside = {f"to {name}": _interval(candidate - cost, confidence) for name, cost in others.items()}
+    return Evaluation(
+        quantity="cost",
+        unit=unit,
+        estimator="simulation",
+        evaluated_on=evaluated_on,
+        incumbent_id=incumbent_id,
+        pairs=len(candidate),
+        candidate=_interval(candidate, confidence),
+        incumbent=_interval(incumbent, confidence),
+        difference=_interval(difference, confidence),
+        others=beside
+        | {"to the incumbent, paired by series alone": paired_interval(difference.mean(axis=1), confidence)},
+    )
+
+
+def _interval(costs: NDArray[np.float64], confidence: float) -> Interval:
+    if costs.shape[1] < FEWEST_PERIODS:
+        return paired_interval(costs.mean(axis=1), confidence)
+    return block_bootstrap_interval(costs, confidence)
