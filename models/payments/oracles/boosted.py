@@ -118,6 +118,7 @@ def fit_boosted(params: BoostedParams, training: TrainingSet, seed: int) -> Boos
         random_state=seed % 2**31,
     )
     model.fit(_inputs(contexts, encoded, action, actions), training.reward, sample_weight=training.weight)
+    _snap(model)
     tables = tuple(
         _table(encoder, len(feature.levels) + 1, actions)
         for encoder, feature in zip(encoders, features.category, strict=True)

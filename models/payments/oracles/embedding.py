@@ -47,13 +47,16 @@ class EmbeddingOracle:
     output_bias: NDArray[np.float32]
 
     def predict(self, contexts: Encoded) -> NDArray[np.float64]:
-        """Predicted rewards, (round, action)."""
+        """Predicted rewards, (round, action).
+
+        Sums run in doubles, here and in the graph: in float32 a probability would differ by up to 3e-6 between them.
+        """
         parts = [standardised(self.features, contexts.numeric)[:, 1:]]
         parts += [table[codes] for codes, table in zip(contexts.category.T, self.tables, strict=True)]
-        inputs = np.concatenate(parts, axis=1)
+        inputs = np.concatenate(parts, axis=1).astype(np.float64)
         units = np.maximum(inputs @ self.hidden.T + self.hidden_bias, 0)
         logit = units @ self.output.T + inputs @ self.straight.T + self.output_bias
-        return np.asarray(1 / (1 + np.exp(-logit.astype(np.float64))))
+        return np.asarray(1 / (1 + np.exp(-logit)))
 
     def add_to(self, graph: Graph, numeric: str, category: str) -> str:
         """Adds the prediction to a graph."""
@@ -63,9 +66,11 @@ class EmbeddingOracle:
         for column, table in enumerate(self.tables):
             code = graph.op("Gather", category, graph.constant(np.array(column)), axis=1)
             parts.append(graph.op("Gather", graph.constant(table), code, axis=0))
-        inputs = graph.op("Concat", *parts, axis=1)
-        layer = (graph.constant(self.hidden), graph.constant(self.hidden_bias))
-        units = graph.op("Relu", graph.op("Gemm", inputs, *layer, transB=1))
-        output = graph.op("Gemm", units, graph.constant(self.output), graph.constant(self.output_bias), transB=1)
-        straight = graph.op("MatMul", inputs, graph.constant(np.ascontiguousarray(self.straight.T)))
-        return graph.op("Sigmoid", graph.cast(graph.op("Add", output, straight), TensorProto.DOUBLE))
+        inputs = graph.cast(graph.op("Concat", *parts, axis=1), TensorProto.DOUBLE)
+        hidden, bias, output_weights, output_bias, straight_weights = (
+            graph.constant(np.ascontiguousarray(weights, dtype=np.float64))
+            for weights in (self.hidden, self.hidden_bias, self.output, self.output_bias, self.straight.T)
+        )
+        units = graph.op("Relu", graph.op("Gemm", inputs, hidden, bias, transB=1))
+        output = graph.op("Gemm", units, output_weights, output_bias, transB=1)
+        return graph.op("Sigmoid", graph.op("Add", output, graph.op("MatMul", inputs, straight_weights)))
