@@ -16,13 +16,17 @@ from models.inventory.policies.order_up_to import ANSWERS_PER_EDGE, order_up_to
 
 @dataclass(frozen=True)
 class MLPParams:
-    """Size of the perceptron: `hidden` layers of `width`; `window` past demands and `calendar` features seen."""
+    """Size of the perceptron: `hidden` layers of `width`; `window` past demands and `calendar` features seen.
+
+    terms: whether costs and lead times are seen, for scenarios that each have their own.
+    """
 
     kind: Literal["mlp"] = "mlp"
     width: int = 32
     hidden: int = 3
     window: int = 16
     calendar: int = 1
+    terms: bool = False
 
     def __post_init__(self) -> None:
         if min(self.width, self.hidden) < 1 or min(self.window, self.calendar) < 0:
@@ -42,6 +46,7 @@ class MLPPolicy(nn.Module):
         self.typical_demand = typical_demand
         inputs = layout.places * (1 + layout.longest_lead_time)
         inputs += layout.stores * (params.window + (1 if params.window else 0)) + params.calendar
+        inputs += (layout.places + layout.stores + 2 * layout.edges) * params.terms
         layers: list[nn.Module] = []
         for _ in range(params.hidden):
             layers += [nn.Linear(inputs, params.width), nn.ELU()]
@@ -65,8 +70,17 @@ class MLPPolicy(nn.Module):
         stock = torch.cat((observation.on_hand[:, :, None], observation.in_transit), dim=2).cumsum(dim=2)
         usual = torch.arange(1, stock.shape[2] + 1, dtype=stock.dtype, device=stock.device)
         parts = [(stock / scale[:, :, None] - usual).flatten(1), observation.calendar]
+        if self.params.terms:
+            parts += [_terms(layout).expand(len(scale), -1)]
         if self.params.window:
             parts += [(observation.past_demand / stores[:, :, None]).flatten(1), stores.log() / 5]
         hidden = self.body(torch.cat(parts, dim=1))
         edges = self.edges(hidden).unflatten(1, (layout.edges, ANSWERS_PER_EDGE))
         return order_up_to(layout, observation, self.level(hidden), edges, scale)
+
+
+def _terms(layout: Layout) -> Tensor:
+    """Costs and lead times of each scenario, (batch, term): the size of a pipeline is 1."""
+    underage = layout.underage_cost / (layout.underage_cost + layout.holding_cost[:, layout.warehouses :])
+    lead_time = layout.lead_time / layout.longest_lead_time
+    return torch.cat((layout.holding_cost, underage, layout.unit_cost, lead_time), dim=1)
