@@ -120,7 +120,9 @@ def test_from_a_csv_to_a_bundle_that_orders(settings: Settings, study: Path, tmp
         _, curve = evidence.latest(connection, made.candidate_id, "learning_curve")
         _, plays = evidence.latest(connection, made.candidate_id, "plays")
         _, certificate = evidence.latest(connection, made.candidate_id, "certificate")
-    assert set(evaluation["others"]) == {"to newsvendor", "to newsvendor, learned quantile", "to base stock"}
+    yardsticks = {"to newsvendor", "to newsvendor, learned quantile", "to base stock"}
+    assert set(evaluation["others"]) == yardsticks | {"to the incumbent, paired by series alone"}
+    assert evaluation["difference"]["method"] == "block bootstrap"
     assert evaluation["pairs"] == 12
     assert len(curve["epochs"]) == 6
     assert len(plays["candidate"]) == 3
