@@ -1,4 +1,4 @@
-"""Reads the problem that recorded demand poses."""
+"""Reads the problem that a study poses: its network, and recorded or drawn demand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.studies import InventoryStudy
+from flows.studies import DrawnDemand, InventoryStudy
 from models.inventory.network import read_network
 from models.inventory.problem import Problem, problem_from_demand
 from quaestor.errors import UsageError
@@ -20,7 +20,7 @@ from quaestor.store import demand, networks
 
 @dataclass(frozen=True)
 class Recorded:
-    """The problem that recorded demand poses, and what it was made of."""
+    """The problem that demand poses, and what it was made of."""
 
     problem: Problem
     panel: DemandPanel
@@ -28,16 +28,11 @@ class Recorded:
 
 
 def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
-    """Reads the network and the recorded demand, and cuts them by the study's windows."""
+    """Reads the network and its demand, and cuts them by the study's windows."""
     network = read_network(study.network)
     stores = tuple(store.name for store in network.stores)
     content = canonical_json(asdict(network))
-    with settings.store.read() as connection:
-        records = demand.records(connection, study.demand or study.system)
-    panel = demand_panel(records, stores)
-    if study.products is not None:
-        count = min(study.products, len(panel.products))
-        panel = panel.take(np.linspace(0, len(panel.products) - 1, count).round().astype(np.int64))
+    panel = _recorded(settings, study, stores) if study.drawn is None else _drawn(study, study.drawn, stores)
     windows = study.windows
     if panel.periods < windows.test[1]:
         raise UsageError(
@@ -69,3 +64,23 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
         "returns_clipped": panel.returns_clipped,
     }
     return Recorded(problem, panel, data)
+
+
+def _recorded(settings: Settings, study: InventoryStudy, stores: tuple[str, ...]) -> DemandPanel:
+    with settings.store.read() as connection:
+        records = demand.records(connection, study.demand or study.system)
+    panel = demand_panel(records, stores)
+    if study.products is None:
+        return panel
+    count = min(study.products, len(panel.products))
+    return panel.take(np.linspace(0, len(panel.products) - 1, count).round().astype(np.int64))
+
+
+def _drawn(study: InventoryStudy, drawn: DrawnDemand, stores: tuple[str, ...]) -> DemandPanel:
+    """Every scenario stands for a product; as many periods as the windows ask for."""
+    if drawn.law.stores != len(stores):
+        raise UsageError(f"drawn.law is for {drawn.law.stores} stores, the network has {len(stores)}.")
+    digits = len(str(drawn.scenarios - 1))
+    names = tuple(f"scenario-{number:0{digits}}" for number in range(drawn.scenarios))
+    units = drawn.law.draw(drawn.scenarios, study.windows.test[1], drawn.seed)
+    return DemandPanel(study.system, names, stores, (), units, 0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from models.inventory.demand_law import DemandLaw
 from models.inventory.hdpo import HDPOParams
 from models.inventory.policies.build import PolicyParams
 from models.inventory.policies.graph import GraphParams
@@ -14,6 +15,7 @@ from models.payments.refit import RefitParams
 from quaestor.certification.certificate import CertificateParams
 from quaestor.errors import UsageError
 from quaestor.log.maturity import MaturityParams
+from quaestor.registry.canary import CanaryParams
 from quaestor.registry.gate import GateParams
 from quaestor.study import parse, read_toml
 
@@ -32,7 +34,7 @@ class PaymentsStudy:
     """A payments system.
 
     memory_days: how far back from the newest matured round a refit looks; absent for all. payments_per_episode:
-    the length of a certificate's episode.
+    the length of a certificate's episode. canary: how a new live iteration is watched, absent where it is not.
     """
 
     kind: Literal["payments"]
@@ -43,6 +45,7 @@ class PaymentsStudy:
     incumbent: RuleOfThumb = field(default_factory=RuleOfThumb)
     gate: GateParams = field(default_factory=GateParams)
     alarms: AlarmParams = field(default_factory=AlarmParams)
+    canary: CanaryParams | None = None
     memory_days: float | None = None
     payments_per_episode: int = 400
 
@@ -75,11 +78,25 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class DrawnDemand:
+    """Demand drawn from a law where none is recorded: `scenarios` futures, cut by the study's windows like records."""
+
+    law: DemandLaw
+    scenarios: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scenarios < 2:
+            raise ValueError(f"drawn.scenarios must be 2 or more, found {self.scenarios}.")
+
+
+@dataclass(frozen=True)
 class InventoryStudy:
     """An inventory system.
 
     network: a TOML file, relative to the study. products: how many, evenly spaced over the recorded ones; absent
-    for all. demand: the system whose recorded demand is used, by default its own. yardsticks are fitted by HDPO
+    for all. demand: the system whose recorded demand is used, by default its own; drawn: a law to draw it from
+    instead. yardsticks are fitted by HDPO
     with their own settings. cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
     noise_draws: episodes played to evaluate the smoothed candidate.
     """
@@ -94,11 +111,14 @@ class InventoryStudy:
     yardsticks: HDPOParams = field(default_factory=lambda: HDPOParams(epochs=30, learning_rate=0.05))
     gate: GateParams = field(default_factory=GateParams)
     demand: str | None = None
+    drawn: DrawnDemand | None = None
     products: int | None = None
     cap_multiple: float = 1.5
     noise_draws: int = 4
 
     def __post_init__(self) -> None:
+        if self.drawn is not None and (self.demand, self.products) != (None, None):
+            raise ValueError("demand is drawn or recorded: remove [drawn], or demand and products.")
         if self.products is not None and self.products < 2:
             raise ValueError(f"products must be 2 or more, found {self.products}.")
         if self.policy.window > self.windows.history:
