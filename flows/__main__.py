@@ -1,4 +1,4 @@
-"""`python -m flows ingest | payments | inventory | certify | export | serve`: the flows without the console script."""
+"""`python -m flows ingest | payments | inventory | certify | export | serve | canary`: flows without the console script."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ def serve(
     from flows.serve import serve_schedule
 
     serve_schedule(study.resolve(), cron)
+
+
+@run_app.command("canary")
+def canary(study: Annotated[Path, typer.Option("--study", help="The payments study, with a table [canary].")]) -> None:
+    """Compare the live iteration with the one before it, and roll it back if it is certainly worse."""
+    from flows.watch_canary import run_watch_canary
+
+    watched = run_watch_canary(study.resolve())
+    typer.echo(f"{watched.system}: {watched.verdict.state}; live: {watched.live_id[:12]}")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,13 @@ from quaestor.errors import QuaestorError, UsageError
 
 STARTUP_SECONDS = 120
 DEPLOYMENT = "scheduled"
+WATCHED = "*/15 * * * *"
+"""When the canary of a study that has one is looked at."""
 
 
 def serve_schedule(study: Path, cron: str) -> None:
-    """Deploys the payments retraining with a cron schedule and runs it until interrupted.
+    """Deploys the payments retraining with a cron schedule, and the watch of its canary if the study has one, and
+    runs both until interrupted.
 
     A server named by PREFECT_API_URL is used; without one, a local server is started and stopped with this process.
     Raises UsageError for a study that cannot be read or a cron expression that is none.
@@ -71,17 +74,26 @@ def _serve(study: Path, cron: str) -> None:
 
     from flows.retrain_payments import run_retrain_payments
     from flows.studies import read_payments_study
+    from flows.watch_canary import run_watch_canary
 
-    system = read_payments_study(study).system
+    params, parameters = read_payments_study(study), {"study": str(study)}
+    made = []
     try:
         schedule = Cron(cron, timezone="UTC")
-        made = run_retrain_payments.to_deployment(
-            DEPLOYMENT, schedule=schedule, parameters={"study": str(study)}, tags=[system]
+        made.append(
+            run_retrain_payments.to_deployment(
+                DEPLOYMENT, schedule=schedule, parameters=parameters, tags=[params.system]
+            )
         )
     except ValueError as error:
         raise UsageError(f"{cron!r} is not a cron expression such as '0 3 * * *': {error}") from None
+    if params.canary is not None:
+        watching = Cron(WATCHED, timezone="UTC")
+        made.append(
+            run_watch_canary.to_deployment(DEPLOYMENT, schedule=watching, parameters=parameters, tags=[params.system])
+        )
     # A schedule that pauses itself when a process ends would stay silent after a restart.
-    serve(cast(RunnerDeployment, made), pause_on_shutdown=False)
+    serve(*(cast(RunnerDeployment, each) for each in made), pause_on_shutdown=False)
 
 
 def _free_port() -> int:
