@@ -7,8 +7,9 @@ from typing import Any
 
 from flows.studies import read_inventory_study, read_payments_study
 from models.inventory.network import read_network
-from quaestor.log.ingest import FORMATS, IngestSummary
-from quaestor.study import read_toml, refuse_unknown
+from quaestor.log.formats import reader
+from quaestor.log.ingest import IngestSummary
+from quaestor.study import read_toml
 
 
 def demo(source: Path | None = None) -> list[Any]:
@@ -22,7 +23,7 @@ def ingest(file_format: str, paths: list[Path], system: str | None = None) -> li
     """Ingests files; see `flows.ingest.run_ingest`. Raises UsageError for an unknown format."""
     from flows.ingest import run_ingest
 
-    refuse_unknown("format", file_format, FORMATS)
+    reader(file_format)
     return run_ingest(file_format, paths, system)
 
 

@@ -23,8 +23,13 @@ run_app = typer.Typer(help="Run one flow now, through Prefect: retries, a run lo
 
 Study = Annotated[Path, typer.Option("--study", help="The study's TOML file.")]
 System = Annotated[str | None, typer.Option("--system", help="The system, where the rows do not name it.")]
-Format = Annotated[str, typer.Argument(metavar="FORMAT", help="decisions, outcomes, demand, open-bandit or favorita.")]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet or CSV files.")]
+Format = Annotated[
+    str,
+    typer.Argument(
+        metavar="FORMAT", help="decisions, outcomes, demand, dsjson, open-bandit, favorita, or a TOML mapping."
+    ),
+]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet or CSV files, or lines of JSON.")]
 
 
 def demo(

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 import polars as pl
 
 from quaestor.errors import QuaestorError, UsageError
-from quaestor.log.adapters.favorita import read_favorita
-from quaestor.log.adapters.open_bandit import read_open_bandit
 from quaestor.log.columns import Kind, typed
 from quaestor.log.contracts import Checked, check
+from quaestor.log.formats import Part, reader
 from quaestor.store import Connection, Store, events, files, quarantine
-from quaestor.study import parse, refuse_unknown
-
-Reader = Callable[[pl.DataFrame, Path, str | None], dict[Kind, pl.DataFrame]]
-
-
-def _own(kind: Kind) -> Reader:
-    return lambda raw, path, system: {kind: raw}
-
-
-FORMATS: dict[str, Reader] = {
-    "decisions": _own("decisions"),
-    "outcomes": _own("outcomes"),
-    "demand": _own("demand"),
-    "open-bandit": read_open_bandit,
-    "favorita": read_favorita,
-}
+from quaestor.study import parse
 
 _ADD = {"decisions": events.add_decisions, "outcomes": events.add_outcomes, "demand": events.add_demand}
 
@@ -70,33 +55,66 @@ class IngestSummary:
 def ingest_file(store: Store, file_format: str, path: Path, system: str | None = None) -> IngestSummary:
     """Ingests one file in one transaction; the same file, or the same rows, change nothing a second time.
 
-    Raises UsageError for an unknown format, a file that cannot be read or that lacks columns.
+    The file is read part by part, so that memory does not grow with it. file_format: a known one, or the path of a TOML
+    mapping. Raises UsageError for an unknown format, a file that cannot be read or that lacks columns.
     """
-    refuse_unknown("format", file_format, FORMATS)
+    read = reader(file_format)
     digest = _digest(path, file_format, system)
     with store.read() as connection:
         known = files.summary_of(connection, digest)
     if known is not None:
         return parse(IngestSummary, {**known, "already": True}, "the store")
-    frames = FORMATS[file_format](_read(path), path, system)
-    checked = {kind: check(kind, typed(kind, raw, system, path.name), raw) for kind, raw in frames.items()}
+    parts = (_check(part, path, system) for part in read(path, system))
+    first = list(islice(parts, 1))  # most files are one part: they are checked before anyone has to wait
     with store.write() as connection:
         if files.summary_of(connection, digest) is not None:  # another process was faster
             return IngestSummary(path.name, digest, already=True)
         summary = IngestSummary(path.name, digest)
-        for kind, rows in checked.items():
-            summary = _enter(connection, kind, rows, summary)
+        for checked, refused in chain(first, parts):
+            for kind, rows in checked.items():
+                summary = _enter(connection, kind, rows, summary)
+            if len(refused):
+                summary = _refuse(connection, refused, summary)
         files.record(connection, digest, path.name, file_format, asdict(summary))
     return summary
+
+
+def _check(part: Part, path: Path, system: str | None) -> tuple[dict[Kind, Checked], pl.DataFrame]:
+    """The rows of a part by kind, parted by their contracts, and those that its reader refused."""
+    checked = {}
+    for kind, raw in part.frames.items():
+        rows = check(kind, typed(kind, raw, system, path.name), raw)
+        shift = pl.col("row_number").cast(pl.Int64) + part.start
+        checked[kind] = Checked(rows.good.with_columns(shift), rows.bad.with_columns(shift))
+    return checked, part.refused.with_columns(system=pl.lit(system or path.stem)) if len(part.refused) else part.refused
+
+
+def _refuse(connection: Connection, rows: pl.DataFrame, summary: IngestSummary) -> IngestSummary:
+    """Quarantines what the reader could not make anything of."""
+    bad = rows.select(events.NO_ROWS.columns).cast(events.NO_ROWS.schema)
+    refused, examples = _counted(summary, bad)
+    added = quarantine.add(connection, "decisions", bad, summary.digest)
+    return dataclasses.replace(
+        summary,
+        rows=summary.rows + len(bad),
+        quarantined=summary.quarantined + added,
+        refused=refused,
+        examples=examples,
+    )
+
+
+def _counted(summary: IngestSummary, bad: pl.DataFrame) -> tuple[dict[str, int], dict[str, str]]:
+    refused, examples = dict(summary.refused), dict(summary.examples)
+    for code, count, reason in bad.group_by("code", maintain_order=True).agg(pl.len(), pl.first("reason")).iter_rows():
+        refused[code] = refused.get(code, 0) + count
+        examples.setdefault(code, reason)
+    return refused, examples
 
 
 def _enter(connection: Connection, kind: Kind, rows: Checked, summary: IngestSummary) -> IngestSummary:
     entered = _ADD[kind](connection, rows.good, summary.digest)
     bad = pl.concat([rows.bad.select(events.NO_ROWS.columns).cast(events.NO_ROWS.schema), entered.refused])
-    refused, examples = dict(summary.refused), dict(summary.examples)
-    for code, count, reason in bad.group_by("code", maintain_order=True).agg(pl.len(), pl.first("reason")).iter_rows():
-        refused[code] = refused.get(code, 0) + count
-        examples.setdefault(code, reason)
+    refused, examples = _counted(summary, bad)
     return IngestSummary(
         summary.name,
         summary.digest,
@@ -121,17 +139,3 @@ def _digest(path: Path, file_format: str, system: str | None) -> str:
     except OSError as error:
         raise QuaestorError(f"{path} cannot be read: {error.strerror}.") from None
     return digest.hexdigest()
-
-
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        if path.suffix == ".csv":
-            return pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        cause = str(error).splitlines()[0]
-        raise QuaestorError(
-            f"{path.name} cannot be read as {path.suffix[1:]} ({cause}); it may be truncated. Export it again."
-        ) from None
-    raise UsageError(f"{path.name}: expected a .parquet or .csv file.")

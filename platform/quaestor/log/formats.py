@@ -1,0 +1,101 @@
+"""The file formats that ingest reads, each part by part as frames that contracts check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from quaestor.errors import QuaestorError, UsageError
+from quaestor.log.adapters.decision_service import read_decision_service
+from quaestor.log.adapters.favorita import read_favorita
+from quaestor.log.adapters.mapped import mapped, read_mapping
+from quaestor.log.adapters.open_bandit import read_open_bandit
+from quaestor.log.columns import Kind
+from quaestor.study import refuse_unknown
+
+ROWS = 200_000
+"""Rows of a part: memory is bounded by it, whatever the file's size."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a file by kind, where they begin, and rows that the reader itself refused (row_number, code, reason,
+    content as JSON)."""
+
+    frames: dict[Kind, pl.DataFrame]
+    start: int = 0
+    refused: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+Reader = Callable[[Path, str | None], Iterator[Part]]
+
+
+def _own(kind: Kind) -> Reader:
+    def read(path: Path, system: str | None) -> Iterator[Part]:
+        for start, raw in _tables(path):
+            yield Part({kind: raw}, start)
+
+    return read
+
+
+def _whole(turn: Callable[[pl.DataFrame, Path, str | None], dict[Kind, pl.DataFrame]]) -> Reader:
+    """A format whose rows only make sense together."""
+
+    def read(path: Path, system: str | None) -> Iterator[Part]:
+        yield Part(turn(pl.concat([raw for _, raw in _tables(path)]), path, system))
+
+    return read
+
+
+def _decision_service(path: Path, system: str | None) -> Iterator[Part]:
+    start = 0
+    for events in read_decision_service(path, system):
+        frames: dict[Kind, pl.DataFrame] = {"decisions": events.decisions, "outcomes": events.outcomes}
+        yield Part({kind: frame for kind, frame in frames.items() if len(frame)}, start, events.refused)
+        start += len(events.decisions)
+
+
+FORMATS: dict[str, Reader] = {
+    "decisions": _own("decisions"),
+    "outcomes": _own("outcomes"),
+    "demand": _own("demand"),
+    "open-bandit": _whole(read_open_bandit),
+    "favorita": _whole(read_favorita),
+    "dsjson": _decision_service,
+}
+
+
+def reader(file_format: str) -> Reader:
+    """The reader of a format, or of the mapping in a TOML file of that name; raises UsageError for any other."""
+    if not file_format.endswith(".toml"):
+        refuse_unknown("format", file_format, FORMATS)
+        return FORMATS[file_format]
+    mapping = read_mapping(Path(file_format))
+
+    def read(path: Path, system: str | None) -> Iterator[Part]:
+        for start, raw in _tables(path):
+            yield Part(mapped(raw, mapping, path.name), start)
+
+    return read
+
+
+def _tables(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
+    try:
+        if path.suffix == ".csv":
+            whole = pl.read_csv(path, infer_schema=False)
+            for start in range(0, max(len(whole), 1), ROWS):
+                yield start, whole[start : start + ROWS]
+        elif path.suffix == ".parquet":
+            rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+            for start in range(0, max(rows, 1), ROWS):
+                yield start, pl.scan_parquet(path).slice(start, ROWS).collect()
+        else:
+            raise UsageError(f"{path.name}: expected a .parquet or .csv file.")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        cause = str(error).splitlines()[0]
+        raise QuaestorError(
+            f"{path.name} cannot be read as {path.suffix[1:]} ({cause}); it may be truncated. Export it again."
+        ) from None
