@@ -8,15 +8,16 @@ from prefect import flow
 
 from flows.tasks import say, step
 from quaestor.export.from_iteration import export_iteration
+from quaestor.export.signature import signing_key
 from quaestor.settings import Settings
 
 
 @step("export a bundle")
 def export_one(iteration_id: str, out: Path | None = None, override: str | None = None) -> tuple[str, bool]:
-    """Exports one iteration; returns the bundle's folder and whether it is new."""
+    """Exports one iteration, signed where QUAESTOR_SIGNING_KEY is set; returns its folder and whether it is new."""
     settings = Settings()
     bundle, new = export_iteration(
-        settings.store, settings.data, iteration_id, out or settings.bundles, settings.actor, override
+        settings.store, settings.data, iteration_id, out or settings.bundles, settings.actor, override, signing_key()
     )
     return str(bundle.path), new
 

@@ -33,10 +33,11 @@ def read_contents(path: Path) -> dict[str, bytes]:
     that differ only in case), and beyond 32 files or 1 GiB, before anything of it is read.
     """
     try:
-        if path.is_dir():
-            return _read_folder(path)
-        if path.is_file():
-            return _read_archive(path)
+        target = path.resolve()  # the path itself may be a link: what is live often is one
+        if target.is_dir():
+            return _read_folder(target)
+        if target.is_file():
+            return _read_archive(target)
     except OSError as error:
         raise QuaestorError(f"{path} cannot be read: {error.strerror}.") from None
     raise QuaestorError(f"No bundle at {path}; give the folder or the archive that `quaestor export` printed.")

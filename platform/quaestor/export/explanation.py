@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from quaestor.export.encoding import eligible_matrix
+from quaestor.export.encoding import Encoded, eligible_matrix
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH, SPEC, load_policy
 from quaestor.registry import iteration as registry
@@ -20,8 +20,10 @@ from quaestor.store import Store, iterations, rounds
 class Explanation:
     """A logged decision and the same decision derived again.
 
-    logged and derived map eligible actions to probabilities; predicted to the oracle's rewards. derived,
-    predicted and derived_action are None where the iteration is not in this store. reward is None without outcome.
+    logged and derived map eligible actions to probabilities; predicted to the oracle's rewards. drivers: by how much
+    each feature raised the predicted lead of the action taken over its best rival, the strongest first. derived,
+    predicted, drivers and derived_action are None where the iteration is not in this store. reward is None without
+    outcome.
     """
 
     system: str
@@ -37,6 +39,22 @@ class Explanation:
     predicted: dict[str, float] | None
     derived_action: str | None
     reward: float | None
+    drivers: dict[str, float] | None = None
+
+    def driven(self) -> str:
+        """What drove the decision: the prediction or the exploration, and the features behind it."""
+        if self.predicted is None or self.drivers is None:
+            return "What drove it cannot be told without its iteration."
+        best = max(self.predicted, key=lambda name: self.predicted[name])  # type: ignore[index]
+        if len(self.predicted) == 1:
+            return f"{self.action} was the only eligible action."
+        rivals = [name for name in self.predicted if name != self.action]
+        rival = max(rivals, key=lambda name: self.predicted[name])  # type: ignore[index]
+        lead = self.predicted[self.action] - self.predicted[rival]
+        why = "predicted best" if best == self.action else f"explored; {best} was predicted best"
+        strongest = [f"{name} {effect:+.3g}" for name, effect in list(self.drivers.items())[:5] if effect]
+        behind = ", ".join(strongest) or "no feature moved it"
+        return f"{self.action} was {why}. Its lead over {rival} of {lead:+.3g} in predicted reward owes to: {behind}."
 
     def sentence(self) -> str:
         """What was decided, by whom, and whether it can be derived again."""
@@ -77,12 +95,13 @@ def explain_decision(store: Store, data_folder: Path, event_id: str, system: str
     eligible = tuple(row["eligible"][0])
     logged = row["propensities"][0]
     features = {name: row[name][0] for name in row.columns if name.startswith(("numeric_", "category_"))}
-    derived = predicted = derived_action = None
+    derived = predicted = derived_action = drivers = None
     if known:
         iteration = registry.get(store, data_folder, row["iteration_id"][0])
         policy = load_policy(iteration.read(GRAPH), iteration.read(SPEC), iteration.iteration_id[:12])
         if isinstance(policy, PaymentsPolicy):
             derived, predicted, derived_action = _derive(policy, row)
+            drivers = _drivers(policy, row, predicted)
     return Explanation(
         system=row["system"][0],
         event_id=event_id,
@@ -97,6 +116,7 @@ def explain_decision(store: Store, data_folder: Path, event_id: str, system: str
         predicted=predicted,
         derived_action=derived_action,
         reward=reward,
+        drivers=drivers,
     )
 
 
@@ -112,6 +132,29 @@ def _derive(policy: PaymentsPolicy, row: pl.DataFrame) -> tuple[dict[str, float]
         {str(names[k]): float(scores[k]) for k in allowed},
         str(names[choice.action[0]]),
     )
+
+
+def _drivers(policy: PaymentsPolicy, row: pl.DataFrame, predicted: dict[str, float]) -> dict[str, float]:
+    """How far the lead of the action taken falls when each feature is not known: a number at its mean, a category at
+    none of its levels."""
+    features = policy.spec.features
+    action = row["action"][0]
+    if action not in predicted or len(predicted) == 1:
+        return {}
+    rival = max((name for name in predicted if name != action), key=lambda name: predicted[name])
+    known = policy.encode(row)
+    numbers, categories = len(features.numeric), len(features.category)
+    numeric = np.repeat(known.numeric, 1 + numbers + categories, axis=0)
+    category = np.repeat(known.category, 1 + numbers + categories, axis=0)
+    for column, feature in enumerate(features.numeric):
+        numeric[1 + column, column] = feature.missing
+    for column in range(categories):
+        category[1 + numbers + column, column] = 0
+    scores = policy.scores(Encoded(numeric, category))
+    lead = scores[:, policy.spec.actions.index(action)] - scores[:, policy.spec.actions.index(rival)]
+    names = [*(feature.name for feature in features.numeric), *(feature.name for feature in features.category)]
+    effects = dict(zip(names, (lead[0] - lead[1:]).tolist(), strict=True))
+    return dict(sorted(effects.items(), key=lambda item: -abs(item[1])))
 
 
 def _figure(part: dict[str, float] | None, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,8 @@ def serve(params: ServeParams, keys: Keys | None) -> None:
         f"serving {bundle.system} {bundle.iteration_id[:12]} on http://{params.host}:{listening.getsockname()[1]}",
         flush=True,
     )
+    for told in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then sends itself the same signal again
+        signal.signal(told, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -89,6 +92,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(MOST_CONNECTIONS)  # from now on callers wait instead of being refused
     except OSError as error:
         listening.close()
         raise QuaestorError(f"Nothing can listen on {host}:{port}: {error.strerror}.") from None

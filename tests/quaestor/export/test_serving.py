@@ -1,0 +1,110 @@
+"""A real server on loopback: nothing is lost or doubled over a hot swap, a stop and a kill."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from quaestor.export.records import Records
+from tests.quaestor.export.conftest import KEY, Made, public_pem
+from tests.quaestor.export.serving import OPERATOR, Server, point
+
+pytestmark = pytest.mark.slow
+
+FLUSH = 0.1
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "trusted.pem"
+    path.write_bytes(public_pem(KEY))
+    return path
+
+
+class Load:
+    """Threads that ask for decisions until told to stop; `answers` has (time, answer) of each."""
+
+    def __init__(self, server: Server, name: str, threads: int = 3) -> None:
+        self.answers: list[tuple[float, dict[str, Any]]] = []
+        self.failures: list[object] = []
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(server, f"{name}-{n}")) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, server: Server, name: str) -> None:
+        client, number = server.client(), 0
+        while not self._stopping.is_set():
+            row = {"event_id": f"{name}-{number}", "numeric_x": (number % 40) / 20 - 1, "category_level": "L1"}
+            try:
+                status, answer = client.ask("/v1/decide", row)
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(error)
+                return
+            if status != 200:
+                self.failures.append(answer)
+            self.answers.append((time.monotonic(), answer))
+            number += 1
+
+
+def _decisions(folder: Path) -> dict[str, dict[str, Any]]:
+    rows = [row for path in (folder / "decisions").glob("*.parquet") for row in pl.read_parquet(path).to_dicts()]
+    found = {row["event_id"]: row for row in rows}
+    assert len(found) == len(rows), "a decision was recorded twice"
+    return found
+
+
+def test_a_hot_swap_and_a_stop_lose_nothing(made: Made, tmp_path: Path, key: Path) -> None:
+    live, folder = tmp_path / "live", tmp_path / "records"
+    live.symlink_to(made.first.archive)
+    server = Server(live, folder, key, ["--flush-seconds", str(FLUSH)])
+    load = Load(server, "swap")
+    time.sleep(1)
+    point(live, made.second.archive)  # the service notices by itself
+    operator = server.client()
+    for _ in range(100):
+        version = operator.ask("/version")[1]
+        if version["serial"] == 2:
+            break
+        time.sleep(0.1)
+    assert (version["serial"], version["iteration_id"]) == (2, made.second.iteration_id)
+    time.sleep(0.5)
+    load.stop()
+    assert operator.ask("/v1/reload", {}, OPERATOR)[1]["swapped"] is False
+    assert server.stop() == 0
+    assert load.failures == []
+    found = _decisions(folder)
+    assert set(found) == {answer["event_id"] for _, answer in load.answers}
+    assert {row["iteration_id"] for row in found.values()} == {made.first.iteration_id, made.second.iteration_id}
+    for _, answer in load.answers:
+        row = found[answer["event_id"]]
+        assert (row["iteration_id"], row["action"], row["propensity"]) == (
+            answer["iteration_id"], answer["action"], answer["propensity"],
+        )  # fmt: skip
+
+
+def test_a_kill_loses_no_more_than_the_flush_interval(made: Made, tmp_path: Path, key: Path) -> None:
+    folder = tmp_path / "records"
+    promised: set[str] = set()
+    for run in range(2):
+        server = Server(made.first.path, folder, key, ["--flush-seconds", str(FLUSH)])
+        load = Load(server, f"kill{run}")
+        time.sleep(1.5)
+        server.kill()
+        killed = time.monotonic()
+        load.stop()
+        promised |= {answer["event_id"] for at, answer in load.answers if at < killed - 5 * FLUSH}
+    Records(folder).close()
+    assert len(promised) > 100
+    assert promised <= set(_decisions(folder))
