@@ -1,4 +1,4 @@
-"""`python -m flows ingest | payments | inventory | certify | export | serve | canary`: flows without the console script."""
+"""`python -m flows ingest | payments | inventory | certify | export | serve | canary`, without the console script."""
 
 from __future__ import annotations
 

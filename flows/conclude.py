@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from flows.export import export_one
 from flows.outcome import Retrained, publish
@@ -10,14 +11,15 @@ from flows.tasks import say, step
 from quaestor.registry import iteration as registry
 from quaestor.registry.gate import GateParams, Stage, Verdict
 from quaestor.registry.iteration import PolicyIteration
-from quaestor.registry.judging import judge_iteration
+from quaestor.registry.judging import GATE, judge_iteration, keep
 from quaestor.settings import Settings
 
 
 @step("judge the candidate")
 def judge(system: str, candidate_id: str, incumbent_id: str, params: GateParams) -> tuple[Verdict, bool]:
-    """Puts the evidence before the gate."""
+    """Puts the evidence before the study's gate, which is kept for whoever judges again."""
     settings = Settings()
+    keep(settings.store, candidate_id, GATE, asdict(params), incumbent_id)
     return judge_iteration(settings.store, system, candidate_id, incumbent_id, params, settings.actor)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quaestor.ope.interval import Interval
 
 Gate = Annotated[
-    Path | None, typer.Option("--gate", help="A TOML file with a table [gate]; the usual gate by default.")
+    Path | None, typer.Option("--gate", help="A TOML file with a table [gate]; by default the gate of the study.")
 ]
 
 
@@ -30,15 +30,15 @@ def evaluate(
     """Compare two iterations on the same rounds and say whether the candidate may be promoted."""
     from quaestor.clock import utc_now
     from quaestor.registry.evaluating import evaluate_pair
-    from quaestor.registry.gate import GateParams, read_gate
+    from quaestor.registry.gate import read_gate
     from quaestor.settings import Settings
 
     settings = Settings()
-    params = read_gate(gate) if gate else GateParams()
+    params = read_gate(gate) if gate else None
     judged = evaluate_pair(settings.store, settings.data, candidate, incumbent, params, settings.actor, utc_now())
     found = judged.evaluation
     if as_json:
-        print_json({**asdict(judged), "gain": found.gain, "assumes": found.difference.assumes, "gate": asdict(params)})
+        print_json({**asdict(judged), "gain": found.gain, "assumes": found.difference.assumes})
         return
     typer.echo(
         f"{judged.system}: {judged.candidate_id[:12]} against {judged.incumbent_id[:12]}: {judged.verdict.stage}"

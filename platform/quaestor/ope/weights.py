@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaestor.log.batch import LoggedBatch, MaturedBatch
+from quaestor.ope.weight_histogram import WeightHistogram, weight_histogram
 
 if TYPE_CHECKING:
     from quaestor.ope.target_rounds import TargetRounds
@@ -58,6 +59,7 @@ class Overlap:
     mean_weight should be 1 within 3 of its standard errors, or propensities are wrong. rarer_outcomes: the
     rarer of rewarded and unrewarded rounds with weight, which limits what any interval can know.
     unsupported_mass: the share of the policy's decisions that the log cannot speak for, see `unsupported_mass`.
+    histogram: of the weights, for a chart.
     """
 
     rounds: int
@@ -68,6 +70,7 @@ class Overlap:
     mean_weight_error: float
     rarer_outcomes: int
     unsupported_mass: float = 0.0
+    histogram: WeightHistogram | None = None
 
 
 def overlap(batch: MaturedBatch, target: NDArray[np.float64]) -> Overlap:
@@ -114,4 +117,5 @@ def _overlap(batch: MaturedBatch, target: NDArray[np.float64], weight: NDArray[n
         mean_weight_error=float(weight.std(ddof=1) / np.sqrt(len(weight))) if len(weight) > 1 else float("inf"),
         rarer_outcomes=min(rewarded, unrewarded),
         unsupported_mass=unsupported_mass(batch, target),
+        histogram=weight_histogram(weight),
     )

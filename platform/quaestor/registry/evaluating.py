@@ -17,7 +17,7 @@ from quaestor.registry import iteration as registry
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Verdict
 from quaestor.registry.iteration import PolicyIteration
-from quaestor.registry.judging import EVALUATION, judge_iteration, keep
+from quaestor.registry.judging import EVALUATION, GATE, judge_iteration, keep
 from quaestor.registry.off_policy import evaluate_off_policy
 from quaestor.registry.realised import keep_realised
 from quaestor.registry.served import payments_policy, store_checks
@@ -27,22 +27,30 @@ from quaestor.study import parse
 
 @dataclass(frozen=True)
 class Judged:
-    """A pair of iterations with what is known of the difference and the gate's verdict."""
+    """A pair of iterations with what is known of the difference, the gate's verdict, and what the gate asked for."""
 
     system: str
     candidate_id: str
     incumbent_id: str
     evaluation: Evaluation
     verdict: Verdict
+    gate: GateParams
 
 
 def evaluate_pair(
-    store: Store, data_folder: Path, candidate: str, incumbent: str, params: GateParams, actor: str, as_of: datetime
+    store: Store,
+    data_folder: Path,
+    candidate: str,
+    incumbent: str,
+    params: GateParams | None,
+    actor: str,
+    as_of: datetime,
 ) -> Judged:
     """Evaluates and judges the iterations whose ids start with these names, and keeps both.
 
     Payments policies are read from the matured rounds that taught neither, as of a moment in UTC. Order policies
-    are played by their study's flow, and what it found is judged again. Raises UsageError for iterations of
+    are played by their study's flow, and what it found is judged again. params: the gate, by default the one of the
+    study that the candidate, or else the incumbent, was last judged by. Raises UsageError for iterations of
     different systems, equal ones, or ones that cannot be compared from here.
     """
     new, old = (registry.get(store, data_folder, name) for name in (candidate, incumbent))
@@ -53,13 +61,21 @@ def evaluate_pair(
         raise UsageError(
             f"The candidate is of {system!r}, the incumbent of {old.inputs.system!r}; name two of one system."
         )
+    params = params or _gate_of(store, new.iteration_id, old.iteration_id)
     if _decides_payments(new) and _decides_payments(old):
         evaluation = _from_log(store, data_folder, new, old, params.confidence, as_of)
         keep(store, new.iteration_id, EVALUATION, evaluation.as_json(), old.iteration_id)
     else:
         evaluation = _played(store, new, old)
     verdict, _ = judge_iteration(store, system, new.iteration_id, old.iteration_id, params, actor)
-    return Judged(system, new.iteration_id, old.iteration_id, evaluation, verdict)
+    return Judged(system, new.iteration_id, old.iteration_id, evaluation, verdict, params)
+
+
+def _gate_of(store: Store, *names: str) -> GateParams:
+    """The gate of the study by which the first of these iterations that was judged was judged."""
+    with store.read() as connection:
+        kept = [found for name in names if (found := evidence.latest(connection, name, GATE)) is not None]
+    return parse(GateParams, kept[0][1], "gate") if kept else GateParams()
 
 
 def maturity_of(*learnt: PolicyIteration) -> MaturityParams:

@@ -14,7 +14,7 @@ from quaestor.store.audit import Entry
 from quaestor.study import parse
 
 EVALUATION, CERTIFICATE, HEALTH = "evaluation", "certificate", "health"
-CANARY, REALISED = "canary", "realised"
+CANARY, REALISED, GATE = "canary", "realised", "gate"
 
 
 def keep(store: Store, iteration_id: str, kind: str, content: dict[str, Any], incumbent_id: str | None = None) -> str:

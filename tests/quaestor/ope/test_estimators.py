@@ -17,7 +17,6 @@ from quaestor.ope.estimators import ESTIMATORS, why_not_alone
 from quaestor.ope.interval import normal_interval
 from quaestor.ope.ips import ips
 from quaestor.ope.mrdr import MRDR
-from quaestor.ope.overlap_plot import weight_histogram
 from quaestor.ope.protocol import Estimator, paired_difference
 from quaestor.ope.ridge import Ridge
 from quaestor.ope.slope import Slope
@@ -26,6 +25,7 @@ from quaestor.ope.snips import snips
 from quaestor.ope.stratified import Stratified, strata_of_feature
 from quaestor.ope.switch_dr import SwitchDR
 from quaestor.ope.target_rounds import TargetRounds, target_rounds
+from quaestor.ope.weight_histogram import weight_histogram
 from quaestor.ope.weights import overlap_of, unsupported_mass
 from tests.rounds import bandit, greedy
 
@@ -204,7 +204,7 @@ def test_mass_that_the_log_cannot_speak_for() -> None:
 
 
 def test_the_histogram_of_weights_adds_up() -> None:
-    found = weight_histogram(ROUNDS)
+    found = weight_histogram(ROUNDS.weight)
     assert sum(found.of_rounds) == pytest.approx(1)
     assert sum(found.of_weight) == pytest.approx(1)
     assert overlap_of(ROUNDS).max_weight >= found.edges[max(k for k, share in enumerate(found.of_rounds) if share)]

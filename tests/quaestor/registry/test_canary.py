@@ -36,6 +36,7 @@ def rounds(gain: float, seed: int, count: int = 2000) -> CanaryRounds:
     return CanaryRounds(np.where(action == 0, first, 1 - first), np.full(count, 0.5), reward, by_candidate)
 
 
+@pytest.mark.slow
 def test_a_harmless_canary_is_rarely_rolled_back_at_any_look() -> None:
     """One that loses exactly what is borne is rolled back in at most 2.5 % of cases: more than 14 of 200 with
     probability below 0.001."""

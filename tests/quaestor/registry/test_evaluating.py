@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from quaestor.log.maturity import MaturityParams
 from quaestor.registry import iteration as registry
 from quaestor.registry.evaluating import Judged, evaluate_pair
 from quaestor.registry.gate import GateParams, Stage
+from quaestor.registry.judging import GATE, keep
 from quaestor.registry.promotion import promote
 from quaestor.registry.served import payments_policy
 from quaestor.settings import Settings
@@ -91,6 +93,7 @@ def test_a_pair_is_compared_on_the_rounds_in_the_store(
         evaluated(settings, (pair[0], pair[0]))
 
 
+@pytest.mark.slow
 def test_the_command_says_the_same(settings: Settings, tmp_path: Path, pair: tuple[str, str]) -> None:
     ingest(settings, tmp_path, decided(settings, pair[1], pair[1]))
     gate = tmp_path / "gate.toml"
@@ -103,6 +106,16 @@ def test_the_command_says_the_same(settings: Settings, tmp_path: Path, pair: tup
     assert shown["evaluation"]["difference"]["value"] == judged.evaluation.difference.value
     assert shown["assumes"].startswith("independent rounds")
     assert CliRunner().invoke(app, ["evaluate", *names]).exit_code == 0
+
+
+def test_the_gate_of_the_study_is_not_forgotten(settings: Settings, tmp_path: Path, pair: tuple[str, str]) -> None:
+    """Judged again without a gate of one's own, a candidate needs the certificate that its study asks for."""
+    ingest(settings, tmp_path, decided(settings, pair[1], pair[1]))
+    strict = replace(LENIENT, certified_budget=0.1)
+    keep(settings.store, pair[0], GATE, asdict(strict), pair[1])
+    judged = evaluate_pair(settings.store, settings.data, pair[0], pair[1], None, "ann", LONG_AFTER)
+    assert judged.gate == strict
+    assert "There is no certificate yet." in judged.verdict.reasons
 
 
 def test_rounds_that_another_version_served_decide_nothing(

@@ -37,6 +37,7 @@ def test_a_cheaper_policy_is_seen_through_dear_weeks() -> None:
     assert judged(-3.0, 0) is Stage.REJECT
 
 
+@pytest.mark.slow
 def test_equal_policies_are_rarely_promoted() -> None:
     """A/A over 300 runs: a 95 % interval promotes 2.5 %; more than 18 happen with probability below 0.001."""
     assert sum(judged(0.0, seed) is Stage.PROMOTE for seed in range(300)) <= 18
