@@ -125,23 +125,33 @@ def _best(instance: Instance, params: PolicyParams) -> tuple[float, float]:
     """Mean cost of a policy that was fitted to the instance, and its standard error."""
     layout = layout_of(instance.network)
     policy = build_policy(params, layout, float(np.mean(instance.demand.mean)), seed=0)
-    known, dev = (drawn_scenarios(layout, instance.demand, size, 60, 0, seed) for size, seed in ((1024, 1), (512, 2)))
-    train(policy, layout, known, dev, HDPOParams(epochs=8, batch=128, learning_rate=2e-2, scale_exponent=0.0), 30)
-    costs = mean_cost(layout, policy, drawn_scenarios(layout, instance.demand, 1500, 200, 0, 3), 60).double()
+    known, dev = (drawn_scenarios(layout, instance.demand, size, 60, 0, seed) for size, seed in ((512, 1), (256, 2)))
+    train(policy, layout, known, dev, HDPOParams(epochs=6, batch=64, learning_rate=2e-2, scale_exponent=0.0), 30)
+    costs = mean_cost(layout, policy, drawn_scenarios(layout, instance.demand, 800, 150, 0, 3), 50).double()
     return float(costs.mean()), float(costs.std()) / len(costs) ** 0.5
 
 
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coarser lattices are looser by one or two per cent, and much faster."""
+    monkeypatch.setattr(bounds, "STEPS", {1: 3, 2: 3, 3: 2})
+    monkeypatch.setattr(bounds, "SHAPES", (bounds.SHAPES[0], Scarcity(0.0, 5.0)))
+    monkeypatch.setattr(bounds, "DELAYS", (0.0, 0.75))
+
+
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.slow
 def test_no_fitted_policy_costs_less_than_the_bound_and_moving_prices_raise_it(monkeypatch: pytest.MonkeyPatch) -> None:
     instance = one_warehouse_lost(3, seed=1)
-    bound = network_bound(instance.network, instance.demand).cost
+    bound = network_bound(instance.network, instance.demand, 1e-2).cost
     cost, error = _best(instance, EchelonBaseStockParams(window=0))
     assert bound < cost + 4 * error
-    assert bound > 0.92 * cost
+    assert bound > 0.9 * cost
     monkeypatch.setattr(bounds, "SHAPES", bounds.SHAPES[:1])
-    assert network_bound(instance.network, instance.demand).cost < 0.96 * bound
+    assert network_bound(instance.network, instance.demand, 1e-2).cost < 0.96 * bound
 
 
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.slow
 def test_the_bound_of_many_warehouses_is_below_a_fitted_policy() -> None:
     instance = many_warehouses_lost(seed=1)
