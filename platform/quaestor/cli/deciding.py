@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from quaestor.cli.certificate_commands import Rung, StudyOfBundle, climb
 from quaestor.cli.output import Json, print_json, print_table
 from quaestor.clock import utc_now
 
@@ -22,10 +23,23 @@ Key = Annotated[
 Revoked = Annotated[list[Path] | None, typer.Option("--revoked", help="Public keys in PEM that count no longer.")]
 
 
-def verify(bundle: BundlePath, key: Key = None, revoked: Revoked = None, as_json: Json = False) -> None:
-    """Check a bundle: signature, digests, golden choices, and its certificate's arithmetic."""
-    from quaestor.export.verification import verify_bundle
-
+def verify(
+    bundle: BundlePath,
+    key: Key = None,
+    revoked: Revoked = None,
+    rung: Rung = 2,
+    study: StudyOfBundle = None,
+    as_json: Json = False,
+) -> None:
+    """Check a bundle: signature, digests, golden choices, its certificate's arithmetic, and more from rung 3 on."""
+    try:
+        from quaestor.export.verification import verify_bundle
+    except ModuleNotFoundError:  # a serving machine has no scipy
+        _verify_without_arithmetic(bundle, _keys(key, revoked), as_json)
+        return
+    if rung != 2:
+        climb(bundle, _keys(key, revoked), rung, study, as_json)
+        return
     verified = verify_bundle(bundle, utc_now(), _keys(key, revoked))
     certificate, opened = verified.certificate, verified.bundle
     bounds = dict(zip(map(str, certificate.params.budgets), certificate.bounds, strict=True))
@@ -129,6 +143,7 @@ def explain(
         print_json(asdict(explanation))
         return
     typer.echo(explanation.sentence())
+    typer.echo(explanation.driven())
     columns = (
         "action",
         "eligible",
@@ -139,6 +154,18 @@ def explain(
     table = [[str(cell) for cell in row] for row in explanation.rows()]
     print_table(f"Decision {event_id}", columns, table)
     typer.echo("Features as used: " + ", ".join(f"{name} = {value}" for name, value in explanation.features.items()))
+
+
+def _verify_without_arithmetic(path: Path, keys: Keys | None, as_json: bool) -> None:
+    from quaestor.export.bundle import open_bundle
+
+    opened = open_bundle(path, keys)
+    facts = {"iteration_id": opened.iteration_id, "serial": opened.serial, "digest": opened.digest}
+    if as_json:
+        print_json({**facts, "signed": opened.signed, "signed_by": opened.signed_by, "arithmetic": "not checked"})
+        return
+    typer.echo(f"{path}: whole; the golden choices repeated. {opened.trust()}")
+    typer.echo("The certificate's arithmetic was not checked: that takes pip install 'quaestor[store]'.")
 
 
 def _keys(trusted: list[Path] | None, revoked: list[Path] | None) -> Keys | None:

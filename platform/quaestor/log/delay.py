@@ -73,7 +73,7 @@ def _weights(
         if len(own) < ROUNDS:
             own = answered
         delays = np.sort(own.filter(pl.col("status") == MATURED)["delay"].to_numpy())
-        never = float((own["status"] == EXPIRED).mean() or 0.0) if len(own) else 0.0
+        never = int((own["status"] == EXPIRED).sum()) / max(len(own), 1)
         rows = np.flatnonzero((action == name) & (age < params.attribution_hours))
         if not len(delays):
             weight[rows] = 0.0
