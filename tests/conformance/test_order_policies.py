@@ -35,7 +35,10 @@ from tests.models.inventory.networks import gamma_scenarios, two_level
 
 MEMBERS: dict[str, PolicyParams] = {
     "graph": GraphParams(width=8, rounds=2, window=4),
+    "graph without past demand": GraphParams(width=8, rounds=1, window=0),
+    "graph of quantities": GraphParams(answer="quantity", width=8, rounds=1, window=4),
     "mlp": MLPParams(width=8, hidden=2, window=4),
+    "mlp without past demand": MLPParams(width=8, hidden=2, window=0),
     "base_stock": BaseStockParams(window=4),
     "base_stock in units": BaseStockParams(window=0),
     "capped_base_stock": CappedBaseStockParams(window=4),
@@ -44,7 +47,7 @@ MEMBERS: dict[str, PolicyParams] = {
     "newsvendor": NewsvendorParams(window=4),
     "newsvendor, learned quantile": NewsvendorParams(quantile="learned", window=4),
 }
-DRAWN_AT_BIRTH = {"graph", "mlp"}
+DRAWN_AT_BIRTH = {name for name, params in MEMBERS.items() if isinstance(params, GraphParams | MLPParams)}
 LAYOUT = layout_of(two_level())
 SEEDS = st.integers(0, 2**32 - 1)
 every_member = pytest.mark.parametrize("name", MEMBERS)

@@ -22,5 +22,5 @@ def demand_scale(layout: Layout, past_demand: Tensor, typical: float) -> Tensor:
         stores = past_demand.mean(dim=2).clamp(min=SMALLEST_SCALE)
     else:
         known = torch.where(layout.demand_mean > 0, layout.demand_mean, typical)
-        stores = known.expand(len(past_demand), -1)
+        stores = known.expand(past_demand.shape[0], -1)
     return stores @ layout.store_share

@@ -119,7 +119,7 @@ class ForecastNewsvendorPolicy(nn.Module):
 
     def forward(self, layout: Layout, observation: Observation) -> Tensor:
         """Desired orders (batch, edge), in units; below 0 where returns are allowed."""
-        batch = len(observation.on_hand)
+        batch = observation.on_hand.shape[0]
         ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost)
         level = torch.sigmoid(self.offset + self.slope * torch.logit(ratio)).expand(batch, 1)[:, 0]
         periods = (layout.lead_time.amax(dim=1) + 1.0).expand(batch)

@@ -127,8 +127,6 @@ class GraphPolicy(nn.Module):
                 f"{layout.longest_lead_time}; train it on a network with lead times as long."
             )
         in_transit = nn.functional.pad(observation.in_transit / scale[:, :, None], (0, spare))
-        past = observation.past_demand / scale[:, layout.warehouses :, None]
-        none = past.new_zeros(batch, layout.warehouses, past.shape[2])
         ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[:, layout.warehouses :])
         spread = layout.demand_deviation / layout.demand_mean.clamp(min=SMALLEST_SCALE)
         static = torch.stack(
@@ -142,19 +140,19 @@ class GraphPolicy(nn.Module):
             ),
             dim=2,
         )
-        features = torch.cat(
-            (
-                (observation.on_hand / scale)[:, :, None],
-                (position / scale - usual_cover(layout))[:, :, None],
-                in_transit,
-                torch.cat((none, past), dim=1),
-                (scale / max(self.typical_demand, SMALLEST_SCALE)).log()[:, :, None] / 5,
-                static.expand(batch, -1, -1),
-                observation.calendar[:, None, :].expand(-1, layout.places, -1),
-            ),
-            dim=2,
-        )
-        places = self.node_encoder(features)
+        features = [
+            (observation.on_hand / scale)[:, :, None],
+            (position / scale - usual_cover(layout))[:, :, None],
+            in_transit,
+            (scale / max(self.typical_demand, SMALLEST_SCALE)).log()[:, :, None] / 5,
+            static.expand(batch, -1, -1),
+        ]
+        if self.params.window:
+            past = observation.past_demand / scale[:, layout.warehouses :, None]
+            features += [nn.functional.pad(past, (0, 0, layout.warehouses, 0))]
+        if self.params.calendar:
+            features += [observation.calendar[:, None, :].expand(-1, layout.places, -1)]
+        places = self.node_encoder(torch.cat(features, dim=2))
         suppliers = places.new_zeros(batch, layout.nodes - layout.places, self.params.width)
         return torch.cat((places, suppliers), dim=1)
 

@@ -69,9 +69,11 @@ class MLPPolicy(nn.Module):
         stores = scale[:, layout.warehouses :]
         stock = torch.cat((observation.on_hand[:, :, None], observation.in_transit), dim=2).cumsum(dim=2)
         usual = torch.arange(1, stock.shape[2] + 1, dtype=stock.dtype, device=stock.device)
-        parts = [(stock / scale[:, :, None] - usual).flatten(1), observation.calendar]
+        parts = [(stock / scale[:, :, None] - usual).flatten(1)]
+        if self.params.calendar:
+            parts += [observation.calendar]
         if self.params.terms:
-            parts += [_terms(layout).expand(len(scale), -1)]
+            parts += [_terms(layout).expand(scale.shape[0], -1)]
         if self.params.window:
             parts += [(observation.past_demand / stores[:, :, None]).flatten(1), stores.log() / 5]
         hidden = self.body(torch.cat(parts, dim=1))
