@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from quaestor.certification.certificate import Certificate
+from quaestor.certification.report import beyond
 
 BOUND, ATTACK, NOMINAL, BARE, PLUG_IN = (
     "certified bound",
@@ -48,6 +49,23 @@ def bounds(certificate: Certificate) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+def readings(certificate: Certificate) -> pl.DataFrame:
+    """What each budget means in the unit of what is seen: one entry misreported once, or every entry by as much."""
+    rows = [
+        {
+            "what is misreported": reading.name,
+            "unit": reading.unit,
+            "entries an episode": reading.entries,
+            "budget": budget,
+            "one shot: one entry, once": reading.one_shot(budget),
+            "spread: every entry of an episode": reading.spread(budget),
+        }
+        for reading in certificate.subject.readings
+        for budget in certificate.params.budgets
+    ]
+    return pl.DataFrame(rows)
+
+
 def facts(certificate: Certificate) -> pl.DataFrame:
     """What the bound rests on and what identifies it: fact, value."""
     subject, params = certificate.subject, certificate.params
@@ -57,13 +75,19 @@ def facts(certificate: Certificate) -> pl.DataFrame:
         "played in": subject.environment,
         "noise": subject.noise,
         "noise scale σ": f"{params.noise_scale:g}",
-        "method": f"{params.method}, α = {params.alpha:g} for each budget by itself",
-        "episodes played": f"{certificate.episodes:,} (seed {params.seed})",
-        "cap": f"{subject.cap:g}; {certificate.beyond_cap:.1%} of the episodes lay beyond it",
+        "method": f"{params.method}, α = {params.alpha:g} for "
+        f"{'all budgets together' if params.simultaneous else 'each budget by itself'}",
+        "episodes played": f"{certificate.episodes:,} ({params.draws} a trace, seed {certificate.noise_seed})",
+        "declared before playing at": f"{certificate.declared_at} UTC" if certificate.declared_at else "—",
+        "attempt": f"{certificate.attempt} for this policy",
+        "price of smoothing": f"{certificate.price_of_smoothing:+.1%} against the same policy without noise",
+        "cap": f"{subject.cap:g}; beyond it {beyond(certificate)}",
         "attacks tried": certificate.attacks,
         "digest of the episode values": certificate.costs_digest,
         "digest of the policy": subject.runner_digest,
         "digest of the data": subject.data_digest,
+        "window of the data": subject.data_window or "—",
+        "digest of the configuration": subject.configuration_digest or "—",
         "code": certificate.code,
         "issued at": f"{certificate.issued_at} UTC",
         "expires at": f"{certificate.expires_at} UTC",

@@ -44,16 +44,14 @@ def certify_candidate(
 
     reference_cost: the reference policy's dev cost, from which the cap is declared before any episode is played.
     """
-    case = inventory_case(study, recorded, candidate, reference_cost)
+    case = inventory_case(study, recorded, candidate, round(study.cap_multiple * reference_cost, 2))
     return certify_case(settings, candidate.iteration_id, case, study.certificate, say)
 
 
-def inventory_case(
-    study: InventoryStudy, recorded: Recorded, candidate: PolicyIteration, reference_cost: float
-) -> Case:
+def inventory_case(study: InventoryStudy, recorded: Recorded, candidate: PolicyIteration, cap: float) -> Case:
     """The candidate on the recorded demand of the test window; one episode is every product at once."""
     problem, params, warmup = recorded.problem, study.certificate, study.windows.warmup
-    subject = _subject(study, recorded, candidate, round(study.cap_multiple * reference_cost, 2))
+    subject = _subject(study, recorded, candidate, cap)
     window = read_spec(candidate.read(SPEC), candidate.iteration_id[:12]).window  # type: ignore[union-attr]
     runner = GraphRunner(candidate.read(GRAPH), window)
     scales = NoiseScales.by_place(problem.layout, problem.scale)

@@ -54,6 +54,13 @@ def certify(study: Path, iteration_id: str) -> Any:
     return run_certify(study, iteration_id)
 
 
+def verify(study: Path, bundle: Path, rung: int) -> list[Any]:
+    """Climbs the upper rungs of a certificate's verification; raises UsageError for a study that cannot be read."""
+    from flows.verify import climb
+
+    return climb(study, bundle, rung)
+
+
 def export(iteration_id: str) -> str:
     """Exports an iteration; returns the bundle's folder."""
     from flows.export import run_export

@@ -8,8 +8,9 @@ from app import certified, charts, panels
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
 from app.queries import all_iterations
-from app.style import figure, plain
+from app.style import figure, plain, short
 from quaestor.certification.certificate import Certificate
+from quaestor.certification.report import page
 from quaestor.clock import utc_now
 
 
@@ -35,11 +36,21 @@ def show() -> None:
             "one tried may lie far from it."
         )
     )
+    if subject.readings:
+        st.subheader("What the budgets mean", anchor=False)
+        panels.table(certified.readings(certificate), "Each budget as one shot and spread, in the unit of what is seen")
     st.subheader("Not covered", anchor=False)
     for limit in subject.not_covered:
         st.text(f"• {limit}")
     st.subheader("What the bound rests on", anchor=False)
     panels.table(certified.facts(certificate), "Method, confidence, episodes, cap, noise, digests and dates")
+    st.download_button(
+        "One-page report",
+        page(certificate, chosen.iteration_id),
+        file_name=f"certificate-{short(chosen.iteration_id)}.html",
+        mime="text/html",
+        help="A page to print: sentence, curve, readings, limits and digests.",
+    )
 
 
 def sentence(certificate: Certificate) -> str:

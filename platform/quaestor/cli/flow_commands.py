@@ -39,7 +39,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """From raw events to certified, exported iterations, for payments and for inventory."""
-    shown = _flow("demo")(source=source)
+    shown = flow("demo")(source=source)
     if as_json:
         print_json(
             [{**report_json(s.report), "share_of_gap": s.share_of_gap, "done_before": s.done_before} for s in shown]
@@ -62,19 +62,19 @@ def ingest(file_format: Format, files: Files, system: System = None, as_json: Js
 @run_app.command("ingest")
 def run_ingest(file_format: Format, files: Files, system: System = None, as_json: Json = False) -> None:
     """Ingest files as a flow."""
-    _finish(_flow("ingest")(file_format, files, system), as_json)
+    _finish(flow("ingest")(file_format, files, system), as_json)
 
 
 @run_app.command("payments")
 def run_payments(study: Study, as_json: Json = False) -> None:
     """Refit, evaluate, certify, judge and, if the gate says promote, export a payments policy."""
-    _print_retrained(_flow("payments")(_existing(study)), as_json)
+    _print_retrained(flow("payments")(_existing(study)), as_json)
 
 
 @run_app.command("inventory")
 def run_inventory(study: Study, as_json: Json = False) -> None:
     """Train, evaluate, certify, judge and, if the gate says promote, export an order policy."""
-    _print_retrained(_flow("inventory")(_existing(study)), as_json)
+    _print_retrained(flow("inventory")(_existing(study)), as_json)
 
 
 @run_app.command("certify")
@@ -84,7 +84,7 @@ def run_certify(
     as_json: Json = False,
 ) -> None:
     """Certify an iteration again by its study's parameters."""
-    report = _flow("certify")(_existing(study), iteration)
+    report = flow("certify")(_existing(study), iteration)
     print_json(report_json(report)) if as_json else print_table("Certified", REPORT_COLUMNS, [report_row(report)])
 
 
@@ -93,11 +93,12 @@ def run_export(
     iteration: Annotated[str, typer.Option("--iteration", help="The start of its id.")], as_json: Json = False
 ) -> None:
     """Export an iteration that the gate lets through."""
-    folder = _flow("export")(iteration)
+    folder = flow("export")(iteration)
     print_json({"bundle": folder}) if as_json else typer.echo(folder)
 
 
-def _flow(name: str) -> Callable[..., Any]:
+def flow(name: str) -> Callable[..., Any]:
+    """A flow by its entry point; raises QuaestorError where the flows are not installed."""
     for found in entry_points(group="quaestor.flows", name=name):
         return found.load()  # type: ignore[no-any-return]
     raise QuaestorError("The flows are not installed here; run this from a checkout after `make install`.")
