@@ -1,8 +1,8 @@
 """Pathwise gradients (HDPO) against score functions: REINFORCE with a baseline, and PPO of Stable-Baselines3.
 
 One plain perceptron, the same demand and the same number of simulated periods for all; several seeds. PPO runs in an
-environment of its own with torch, torch_geometric, gymnasium and stable-baselines3: give `--peer DIR/bin/python` or set
-QUAESTOR_PPO. Without it, the other two are compared.
+environment of its own (benchmarks/peers/ppo.txt): `--peers PYTHON` names its Python, or the variable QUAESTOR_PPO.
+Without it, the other two are compared.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main() -> None:
     95 % interval cost_lower and cost_upper, worst_seed, and the summed variance of one batch's gradient at the same
     parameters for all methods: variance_at_first, variance_once_learned (by HDPO; PPO has neither)."""
     parser = options(__doc__)
-    parser.add_argument("--peer", type=Path, default=os.environ.get("QUAESTOR_PPO"), help="Python with SB3")
+    parser.add_argument("--peers", type=Path, default=os.environ.get("QUAESTOR_PPO"), help="Python with SB3")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=500_000, help="simulated periods for each seed")
     parser.add_argument("--problem", choices=PROBLEMS, action="append")
@@ -89,8 +89,8 @@ def main() -> None:
                 curves.append(_learn(problem, network, loss, seed, arguments.budget))
             variances = [_variance(problem, point, loss, 20 if arguments.quick else 200) for point in points]
             rows += _rows(name, method, curves, variances)
-        if arguments.peer is not None:
-            curves = [_ppo(arguments.peer, name, seed, arguments.budget) for seed in range(arguments.seeds)]
+        if arguments.peers is not None:
+            curves = [_ppo(arguments.peers, name, seed, arguments.budget) for seed in range(arguments.seeds)]
             rows += _rows(name, "PPO (Stable-Baselines3)", curves, [float("nan")] * 2)
     report(rows, arguments.json)
 
@@ -131,7 +131,7 @@ def _drawn(problem: Task, seed: int) -> Scenarios:
 
 
 def _ppo(peer: Path, name: str, seed: int, budget: int) -> Curve:
-    command = [str(peer), "-m", "benchmarks.peer_ppo", "--problem", name, "--seed", str(seed), "--budget", str(budget)]
+    command = [str(peer), "-m", "benchmarks.peers.ppo", "--problem", name, "--seed", str(seed), "--budget", str(budget)]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

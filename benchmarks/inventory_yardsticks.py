@@ -1,7 +1,7 @@
 """Our exact yardsticks beside Stockpyl's on textbook instances: newsvendor, (s, S) and serial.
 
-Stockpyl lives in an environment of its own: `python -m venv DIR; DIR/bin/pip install stockpyl`, then give
-`--peer DIR/bin/python` or set QUAESTOR_STOCKPYL.
+Stockpyl lives in an environment of its own (benchmarks/peers/stockpyl.txt): `--peers PYTHON` names its Python, or the
+variable QUAESTOR_STOCKPYL.
 """
 
 from __future__ import annotations
@@ -35,33 +35,16 @@ SERIAL = (
 )
 """Mean, deviation, lead times and holding costs from the store upstream, underage; the first is Example 6.1."""
 
-PEER = """
-import json, sys
-from stockpyl.newsvendor import newsvendor_normal, newsvendor_poisson
-from stockpyl.ss import s_s_discrete_exact
-from stockpyl.ssm_serial import optimize_base_stock_levels
-given = json.load(sys.stdin)
-answers = [newsvendor_normal(h, p, mean, sd)[1] for mean, sd, h, p in given["normal"]]
-answers += [newsvendor_poisson(h, p, mean)[1] for mean, h, p in given["poisson"]]
-answers += [s_s_discrete_exact(h, p, K, True, mean)[2] for mean, h, p, K in given["fixed"]]
-for mean, sd, leads, echelon, p in given["serial"]:
-    stages = len(leads)
-    answers.append(optimize_base_stock_levels(
-        num_nodes=stages, node_order_in_lists=list(range(1, stages + 1)), echelon_holding_cost=echelon,
-        lead_time=leads, stockout_cost=p, demand_mean=mean, demand_standard_deviation=sd,
-        x_num=given["cells"], d_num=given["cells"] // 10, **{name: 1e-9 for name in (
-            "ltd_lower_tail_prob", "ltd_upper_tail_prob", "sum_ltd_lower_tail_prob", "sum_ltd_upper_tail_prob")})[1])
-json.dump([float(answer) for answer in answers], sys.stdout)
-"""
+PEER = Path(__file__).parent / "peers" / "stockpyl_costs.py"
 
 
 def main() -> None:
     """Rows: problem, instance, ours, theirs, difference (of the optimal cost), relative."""
     parser = options(__doc__)
-    parser.add_argument("--peer", type=Path, default=os.environ.get("QUAESTOR_STOCKPYL"), help="Python with Stockpyl")
+    parser.add_argument("--peers", type=Path, default=os.environ.get("QUAESTOR_STOCKPYL"), help="Python with Stockpyl")
     arguments = parser.parse_args()
     ours = _ours()
-    theirs = _theirs(arguments.peer, 1000 if arguments.quick else 2000)
+    theirs = _theirs(arguments.peers, 1000 if arguments.quick else 2000)
     rows = [
         {
             "problem": problem,
@@ -99,7 +82,7 @@ def _held_in_transit(mean: float, leads: tuple[int, ...], holding: tuple[float, 
 
 def _theirs(peer: Path | None, cells: int) -> list[float]:
     if peer is None:
-        raise UsageError("No environment with Stockpyl was named; give --peer PYTHON or set QUAESTOR_STOCKPYL.")
+        raise UsageError("No environment with Stockpyl was named; give --peers PYTHON or set QUAESTOR_STOCKPYL.")
     serial = [
         # Their store pays as goods arrive, ours one period's demand later: one period more of lead time.
         (mean, deviation, (leads[0] + 1, *leads[1:]), _echelon(holding), underage)
@@ -107,7 +90,7 @@ def _theirs(peer: Path | None, cells: int) -> list[float]:
     ]
     given: dict[str, Any] = {"normal": NORMAL, "poisson": POISSON, "fixed": FIXED, "serial": serial, "cells": cells}
     done = subprocess.run(
-        [str(peer), "-W", "ignore", "-c", PEER], input=json.dumps(given), capture_output=True, text=True, check=False
+        [str(peer), "-W", "ignore", str(PEER)], input=json.dumps(given), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
