@@ -24,18 +24,38 @@ Gate = Annotated[
 def evaluate(
     candidate: Annotated[str, typer.Option("--candidate", help="The start of the candidate's id.")],
     incumbent: Annotated[str, typer.Option("--incumbent", help="The start of the incumbent's id.")],
+    estimator: Annotated[
+        str, typer.Option("--estimator", help="What decides: dr, ips, snips, sndr, mrdr and others.")
+    ] = "dr",
+    within: Annotated[
+        str | None, typer.Option("--within", help="Estimate within a category feature, or within 'actions'.")
+    ] = None,
     gate: Gate = None,
     as_json: Json = False,
 ) -> None:
     """Compare two iterations on the same rounds and say whether the candidate may be promoted."""
     from quaestor.clock import utc_now
+    from quaestor.errors import UsageError
     from quaestor.registry.evaluating import evaluate_pair
     from quaestor.registry.gate import read_gate
+    from quaestor.registry.off_policy import Method
     from quaestor.settings import Settings
 
     settings = Settings()
     params = read_gate(gate) if gate else None
-    judged = evaluate_pair(settings.store, settings.data, candidate, incumbent, params, settings.actor, utc_now())
+    try:
+        judged = evaluate_pair(
+            settings.store,
+            settings.data,
+            candidate,
+            incumbent,
+            params,
+            settings.actor,
+            utc_now(),
+            Method(estimator, within),
+        )
+    except ValueError as error:  # an unknown estimator or feature, or a log that the estimator cannot use
+        raise UsageError(str(error)) from None
     found = judged.evaluation
     if as_json:
         print_json({**asdict(judged), "gain": found.gain, "assumes": found.difference.assumes})

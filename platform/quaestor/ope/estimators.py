@@ -48,6 +48,9 @@ ESTIMATORS: dict[str, Known] = {
 }
 
 
+WITHIN = " within "
+"""Stands between the title of an estimator and the feature within whose levels it was used."""
+
 DECIDING = frozenset(known.title for known in ESTIMATORS.values() if known.cannot_decide is None) | {
     "on-policy",
     "simulation",
@@ -58,6 +61,7 @@ DECIDING = frozenset(known.title for known in ESTIMATORS.values() if known.canno
 
 def why_not_alone(title: str) -> str | None:
     """Why a gate may not rest on this estimator alone, None where it may."""
+    title = title.partition(WITHIN)[0]
     if title in DECIDING:
         return None
     reasons = {known.title: known.cannot_decide for known in ESTIMATORS.values()}

@@ -18,7 +18,7 @@ from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Verdict
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, GATE, judge_iteration, keep
-from quaestor.registry.off_policy import evaluate_off_policy
+from quaestor.registry.off_policy import DOUBLY_ROBUST, Method, evaluate_off_policy
 from quaestor.registry.realised import keep_realised
 from quaestor.registry.served import payments_policy, store_checks
 from quaestor.store import Store, evidence, rounds
@@ -45,6 +45,7 @@ def evaluate_pair(
     params: GateParams | None,
     actor: str,
     as_of: datetime,
+    method: Method = DOUBLY_ROBUST,
 ) -> Judged:
     """Evaluates and judges the iterations whose ids start with these names, and keeps both.
 
@@ -63,7 +64,7 @@ def evaluate_pair(
         )
     params = params or _gate_of(store, new.iteration_id, old.iteration_id)
     if _decides_payments(new) and _decides_payments(old):
-        evaluation = _from_log(store, data_folder, new, old, params.confidence, as_of)
+        evaluation = _from_log(store, data_folder, new, old, params.confidence, as_of, method)
         keep(store, new.iteration_id, EVALUATION, evaluation.as_json(), old.iteration_id)
     else:
         evaluation = _played(store, new, old)
@@ -91,7 +92,13 @@ def maturity_of(*learnt: PolicyIteration) -> MaturityParams:
 
 
 def _from_log(
-    store: Store, data_folder: Path, new: PolicyIteration, old: PolicyIteration, confidence: float, as_of: datetime
+    store: Store,
+    data_folder: Path,
+    new: PolicyIteration,
+    old: PolicyIteration,
+    confidence: float,
+    as_of: datetime,
+    method: Method,
 ) -> Evaluation:
     with store.read() as connection:
         decisions = rounds.decisions(connection, new.inputs.system)
@@ -105,7 +112,9 @@ def _from_log(
     candidate, incumbent = (target_probabilities(policy, judged_on.logged) for policy in policies)
     predicted = predicted_rewards(policies[0], judged_on)
     further = store_checks(store, data_folder, judged_on.logged)
-    return evaluate_off_policy(judged_on, candidate, incumbent, predicted, old.iteration_id, confidence, further)
+    return evaluate_off_policy(
+        judged_on, candidate, incumbent, predicted, old.iteration_id, confidence, further, method
+    )
 
 
 def _played(store: Store, new: PolicyIteration, old: PolicyIteration) -> Evaluation:

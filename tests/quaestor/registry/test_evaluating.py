@@ -17,10 +17,12 @@ from quaestor.errors import GateRefusedError, UsageError
 from quaestor.export.replay import target_probabilities
 from quaestor.log.ingest import ingest_file
 from quaestor.log.maturity import MaturityParams
+from quaestor.ope.estimators import why_not_alone
 from quaestor.registry import iteration as registry
 from quaestor.registry.evaluating import Judged, evaluate_pair
 from quaestor.registry.gate import GateParams, Stage
 from quaestor.registry.judging import GATE, keep
+from quaestor.registry.off_policy import Method
 from quaestor.registry.promotion import promote
 from quaestor.registry.served import payments_policy
 from quaestor.settings import Settings
@@ -106,6 +108,20 @@ def test_the_command_says_the_same(settings: Settings, tmp_path: Path, pair: tup
     assert shown["evaluation"]["difference"]["value"] == judged.evaluation.difference.value
     assert shown["assumes"].startswith("independent rounds")
     assert CliRunner().invoke(app, ["evaluate", *names]).exit_code == 0
+
+
+def test_other_methods_decide_or_are_refused(settings: Settings, tmp_path: Path, pair: tuple[str, str]) -> None:
+    ingest(settings, tmp_path, decided(settings, pair[1], pair[1]))
+    names = settings.store, settings.data, *pair, LENIENT, "ann", LONG_AFTER
+    within = evaluate_pair(*names, Method("snips", "level")).evaluation
+    assert within.estimator == "SNIPS within level"
+    assert why_not_alone(within.estimator) is None
+    assert "doubly robust" in within.others
+    refused = evaluate_pair(*names, Method("switch-dr", "actions"))
+    assert refused.verdict.stage is Stage.NOT_ENOUGH
+    assert any("cannot decide alone" in reason for reason in refused.verdict.reasons)
+    with pytest.raises(ValueError, match="no estimator 'magic'"):
+        Method("magic")
 
 
 def test_the_gate_of_the_study_is_not_forgotten(settings: Settings, tmp_path: Path, pair: tuple[str, str]) -> None:
