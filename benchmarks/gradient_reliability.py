@@ -87,7 +87,7 @@ def main() -> None:
             for seed in range(arguments.seeds):
                 network = perceptron(problem.inputs, problem.layout.edges, seed)
                 curves.append(_learn(problem, network, loss, seed, arguments.budget))
-            variances = [_variance(problem, point, loss, 20 if arguments.quick else 200) for point in points]
+            variances = [_variance(problem, point, loss, 20 if arguments.quick else 60) for point in points]
             rows += _rows(name, method, curves, variances)
         if arguments.peers is not None:
             curves = [_ppo(arguments.peers, name, seed, arguments.budget) for seed in range(arguments.seeds)]
