@@ -13,7 +13,7 @@ from models.payments.oracles.boosted import BoostedParams
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.logistic import LogisticParams
 from models.payments.oracles.oracle import TrainingSet, undescribed
-from models.payments.policy import build_policy
+from models.payments.policy import policy_graph
 from models.payments.world import ACTIONS, Payments, PaymentsWorld, WorldParams
 from quaestor.export.encoding import encode
 from quaestor.export.payments_policy import PaymentsPolicy
@@ -28,10 +28,19 @@ def main() -> None:
     world = PaymentsWorld(WorldParams())
     payments = world.payments(rounds, 0, "bench")
     params: dict[str, OracleParams] = {"logistic": LogisticParams(), "boosted": BoostedParams()}
-    report([_measure(name, _policy(world, found), payments, singles) for name, found in params.items()], arguments.json)
+    report(
+        [_measure(name, world_policy(world, found), payments, singles) for name, found in params.items()],
+        arguments.json,
+    )
 
 
-def _policy(world: PaymentsWorld, params: OracleParams) -> PaymentsPolicy:
+def world_policy(world: PaymentsWorld, params: OracleParams, noise_scale: float = 0.1) -> PaymentsPolicy:
+    """A policy fitted on 20,000 uniformly decided payments of a world, with inverse-gap exploration."""
+    return PaymentsPolicy(*world_graph(world, params, noise_scale))
+
+
+def world_graph(world: PaymentsWorld, params: OracleParams, noise_scale: float) -> tuple[bytes, PaymentsSpec]:
+    """The same as a graph and its spec."""
     payments = world.payments(20_000, 0, "training")
     features = fit_features(payments.context(), FeatureParams())
     uniform = payments.eligible / payments.eligible.sum(axis=1, keepdims=True)
@@ -42,8 +51,8 @@ def _policy(world: PaymentsWorld, params: OracleParams) -> PaymentsPolicy:
     contexts = encode(features, payments.context())
     training = TrainingSet(features, contexts, action, reward, undescribed(len(ACTIONS)))
     oracle = fit_oracle(params, training, seed=0)
-    spec = PaymentsSpec("payments", "bench", ACTIONS, "none", features, 0.1, "salt")
-    return build_policy(oracle, InverseGap(), spec)
+    spec = PaymentsSpec("payments", "bench", ACTIONS, "none", features, noise_scale, "salt")
+    return policy_graph(oracle, InverseGap(), spec), spec
 
 
 def _measure(name: str, policy: PaymentsPolicy, payments: Payments, singles: int) -> Row:
@@ -52,11 +61,10 @@ def _measure(name: str, policy: PaymentsPolicy, payments: Payments, singles: int
     whole = seconds(lambda: policy.choose(policy.encode(context), payments.eligible, payments.event_ids))
     coding = seconds(lambda: policy.encode(context))
     taken = []
-    for number in range(singles):
-        row = np.array([number])
-        one, allowed, event = contexts.rows(row), payments.eligible[row], [payments.event_ids[number]]
+    rows = zip(contexts.numeric.tolist(), contexts.category.tolist(), payments.eligible.tolist(), strict=True)
+    for (numeric, category, eligible), event_id in zip(rows, payments.event_ids[:singles], strict=False):
         start = time.perf_counter()
-        policy.choose(one, allowed, event)
+        policy.choose_one(numeric, category, eligible, event_id, unfit=False)
         taken.append(time.perf_counter() - start)
     p50, p99 = np.quantile(taken, (0.5, 0.99)) * 1e6
     return {
