@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,17 +64,29 @@ class Service:
         os.replace(replacement, self.link)
 
 
+@contextmanager
+def _running(made: Made, folder: Path) -> Iterator[Service]:
+    tokens, link = folder / "tokens", folder / "live"
+    tokens.write_text(f"caller {CALLER}\noperator {OPERATOR}\ncaller {EXPIRED} 2026-01-01T00:00:00Z\n")
+    link.symlink_to(made.first.path)
+    deployment = Deployment(link, folder / "records", TRUSTED)
+    records = Records(folder / "records", RecordParams(flush_seconds=3600, seal_seconds=3600))
+    gate = application(deployment, records, GateParams(("localhost",), read_tokens(tokens), slowest_body=0.2))
+    yield Service(gate, deployment, records, folder / "records", link)
+    records.close()
+
+
 @pytest.fixture
 def service(made: Made, tmp_path: Path) -> Iterator[Service]:
-    tokens = tmp_path / "tokens"
-    tokens.write_text(f"caller {CALLER}\noperator {OPERATOR}\ncaller {EXPIRED} 2026-01-01T00:00:00Z\n")
-    folder, link = tmp_path / "records", tmp_path / "live"
-    link.symlink_to(made.first.path)
-    deployment = Deployment(link, folder, TRUSTED)
-    records = Records(folder, RecordParams(flush_seconds=3600, seal_seconds=3600))
-    gate = application(deployment, records, GateParams(("localhost",), read_tokens(tokens), slowest_body=0.2))
-    yield Service(gate, deployment, records, folder, link)
-    records.close()
+    with _running(made, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all requests that change nothing."""
+    with _running(made, tmp_path_factory.mktemp("shared")) as running:
+        yield running
 
 
 ROW = {"event_id": "e1", "numeric_x": 0.5, "category_level": "L1", "eligible": ["a0", "a2"]}
@@ -153,14 +166,14 @@ BAD: dict[str, tuple[bytes | Any, str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_request_gets_its_code_and_field_and_no_trace(service: Service, name: str) -> None:
+def test_a_bad_request_gets_its_code_and_field_and_no_trace(shared: Service, name: str) -> None:
     body, code, field = BAD[name]
-    answer = service.ask("/v1/decide", body)
+    answer = shared.ask("/v1/decide", body)
     found = answer.json()
     assert (found["code"], found.get("field"), answer.status_code) == (code, field, STATUS[code])
     assert set(found) <= {"code", "message", "field"}
     assert "Traceback" not in answer.text
-    assert service.records.waiting == 0
+    assert shared.records.waiting == 0
 
 
 @pytest.mark.parametrize("value", [-5.0, 1e15, 1e300, None])
@@ -186,9 +199,9 @@ BAD_OUTCOMES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_OUTCOMES)
-def test_a_bad_outcome_gets_its_code(service: Service, name: str) -> None:
+def test_a_bad_outcome_gets_its_code(shared: Service, name: str) -> None:
     change, code = BAD_OUTCOMES[name]
-    assert service.ask("/v1/outcome", OUTCOME | change).json()["code"] == code
+    assert shared.ask("/v1/outcome", OUTCOME | change).json()["code"] == code
 
 
 def test_an_outcome_twice_is_a_duplicate_and_another_a_conflict(service: Service) -> None:
@@ -217,8 +230,8 @@ MAY = {"anyone": set(TOKENS), "caller": {"caller", "operator"}, "operator": {"op
 
 @pytest.mark.parametrize("token", TOKENS)
 @pytest.mark.parametrize("path", ROLES)
-def test_every_route_by_role(service: Service, path: str, token: str) -> None:
-    status = service.ask(path, b"{}" if path.startswith("/v1/") else None, TOKENS[token]).status_code
+def test_every_route_by_role(shared: Service, path: str, token: str) -> None:
+    status = shared.ask(path, b"{}" if path.startswith("/v1/") else None, TOKENS[token]).status_code
     if token in MAY[ROLES[path]]:
         assert status not in (401, 403)
     else:
@@ -226,19 +239,19 @@ def test_every_route_by_role(service: Service, path: str, token: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*ROLES, "/nothing"])
-def test_every_route_refuses_strangers(service: Service, path: str) -> None:
-    assert service.ask(path, token=OPERATOR, headers={"host": "evil"}).json()["code"] == "wrong_host"
-    assert service.ask(path, token=OPERATOR, headers={"origin": "http://evil"}).json()["code"] == "wrong_origin"
+def test_every_route_refuses_strangers(shared: Service, path: str) -> None:
+    assert shared.ask(path, token=OPERATOR, headers={"host": "evil"}).json()["code"] == "wrong_host"
+    assert shared.ask(path, token=OPERATOR, headers={"origin": "http://evil"}).json()["code"] == "wrong_origin"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/v1/decide/", "/%2e%2e/version", "/HEALTH", "//health"])
-def test_only_exact_paths_exist(service: Service, path: str) -> None:
-    assert service.ask(path).json()["code"] == "not_found"
+def test_only_exact_paths_exist(shared: Service, path: str) -> None:
+    assert shared.ask(path).json()["code"] == "not_found"
 
 
-def test_a_wrong_method_is_said(service: Service) -> None:
-    assert service.ask("/v1/decide").json()["code"] == "wrong_method"
-    assert service.ask("/health", b"{}").json()["code"] == "wrong_method"
+def test_a_wrong_method_is_said(shared: Service) -> None:
+    assert shared.ask("/v1/decide").json()["code"] == "wrong_method"
+    assert shared.ask("/health", b"{}").json()["code"] == "wrong_method"
 
 
 def test_a_route_without_a_role_is_not_built(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +260,7 @@ def test_a_route_without_a_role_is_not_built(service: Service, monkeypatch: pyte
         application(service.deployment, service.records, GateParams(("localhost",)))
 
 
-def test_a_slow_body_is_cut_off(service: Service) -> None:
+def test_a_slow_body_is_cut_off(shared: Service) -> None:
     sent: list[Any] = []
 
     async def trickle() -> dict[str, Any]:
@@ -259,7 +272,7 @@ def test_a_slow_body_is_cut_off(service: Service) -> None:
 
     headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {CALLER}".encode())]
     scope = {"type": "http", "method": "POST", "path": "/v1/decide", "headers": headers}
-    asyncio.run(service.gate(scope, trickle, send))
+    asyncio.run(shared.gate(scope, trickle, send))
     assert sent[0]["status"] == 408
 
 
@@ -333,8 +346,8 @@ def test_a_full_memory_of_records_refuses_rather_than_decides_in_secret(service:
     assert (answer.status_code, answer.json()["code"]) == (503, "records_full")
 
 
-def test_the_document_describes_the_policys_own_inputs(service: Service) -> None:
-    document = service.ask("/openapi.json").json()
+def test_the_document_describes_the_policys_own_inputs(shared: Service) -> None:
+    document = shared.ask("/openapi.json").json()
     row = document["paths"]["/v1/decide"]["post"]["requestBody"]["content"]["application/json"]["schema"]["oneOf"][0]
     assert set(row["properties"]) == {"event_id", "eligible", "numeric_x", "category_level"}
     assert set(document["paths"]) == set(ROLES) - {"/openapi.json"}
