@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,15 @@ import polars as pl
 import pytest
 
 import flows.inventory_training as training
+from flows.certifying import verify_case
 from flows.inventory_problem import load_problem
 from flows.retrain_inventory import run_retrain_inventory
 from flows.studies import read_inventory_study
+from flows.verify import case_of, climb
 from quaestor.errors import UsageError
+from quaestor.export.bundle import CERTIFICATE, EPISODES, open_bundle
 from quaestor.export.runtime import load
+from quaestor.export.verification import read_certificate
 from quaestor.log.ingest import ingest_file
 from quaestor.registry import iteration as registry
 from quaestor.settings import Settings
@@ -145,6 +150,25 @@ def test_from_a_csv_to_a_bundle_that_orders(settings: Settings, study: Path, tmp
     shipped = orders.filter(pl.col("source") == "depot").group_by("product").agg(pl.col("units").sum())
     stock = {row["product"]: row["on_hand"][0] for row in rows}
     assert all(units <= stock[product] + 1e-4 for product, units in shipped.iter_rows())
+    _verified_rung_by_rung(study, bundle.path)
+
+
+def _verified_rung_by_rung(study: Path, bundle: Path) -> None:
+    """An honest bundle holds on every rung; another seed, other values and another policy fail on theirs."""
+    findings = climb(study, bundle, 5)
+    assert [finding.rung for finding in findings] == [1, 3, 4, 5]
+    assert all(finding.holds for finding in findings), findings
+    opened = open_bundle(bundle)
+    certificate = read_certificate(opened.files[CERTIFICATE], "certificate")
+    values = np.frombuffer(opened.files[EPISODES], dtype="<f8")
+    assert certificate.attempt == 1
+    assert certificate.declared_at <= certificate.issued_at
+    case = case_of(study, opened.iteration_id, certificate)
+    other_seed = replace(certificate, noise_seed=certificate.noise_seed + 1)
+    assert [(each.rung, each.holds) for each in verify_case(other_seed, values, case, 5)] == [(1, True), (3, False)]
+    assert not verify_case(certificate, values * 0.99, case, 3)[-1].holds
+    other_policy = replace(certificate, subject=replace(certificate.subject, runner_digest="0" * 64))
+    assert [(each.rung, each.holds) for each in verify_case(other_policy, values, case, 5)] == [(1, False)]
 
 
 class _PulledError(RuntimeError):
