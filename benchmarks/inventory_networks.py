@@ -1,0 +1,163 @@
+"""HDPO on networks without a known optimum: against lower bounds, against the best classical policy fitted by the same
+gradients, and by how many scenarios it learned from; costs are on fresh demand that all policies share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import Row, options, report
+from models.inventory.hdpo import HDPOParams, mean_cost, train
+from models.inventory.instances import Instance, many_warehouses_lost, one_warehouse_lost, transshipment
+from models.inventory.layout import Layout, layout_of
+from models.inventory.policies.base_stock import BaseStockParams
+from models.inventory.policies.build import PolicyParams, build_policy
+from models.inventory.policies.capped_base_stock import CappedBaseStockParams
+from models.inventory.policies.echelon_base_stock import EchelonBaseStockParams
+from models.inventory.policies.graph import GraphParams
+from models.inventory.policies.mlp import MLPParams
+from models.inventory.scenarios import Scenarios, drawn_scenarios
+from models.inventory.yardsticks.network_bound import network_bound
+from models.inventory.yardsticks.transshipment import transshipment_bound
+from quaestor.ope.interval import paired_interval
+from quaestor.randomness import stream_seed
+
+Floats = NDArray[np.float64]
+GRAPH = GraphParams(window=0, calendar=0, rounds=1)
+MLP = MLPParams(window=0, calendar=0)
+CLASSICAL: dict[str, PolicyParams] = {
+    "base stock": BaseStockParams(window=0),
+    "echelon base stock": EchelonBaseStockParams(window=0),
+    "capped base stock": CappedBaseStockParams(window=0),
+}
+WARMUP, PERIODS = 30, 50
+TEST_WARMUP, TEST_PERIODS = 60, 400
+FRESH = 0
+"""Stands for scenarios drawn anew in every epoch."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A policy to fit: its name, its parameters, and how many scenarios it learns from (FRESH for ever new ones)."""
+
+    name: str
+    params: PolicyParams
+    scenarios: int
+
+
+def main() -> None:
+    """Rows: problem, stores, policy, scenarios (0: ever new), cost (a store and period), lower_bound, gap (to the
+    bound, as a share of it), behind_best, behind_lower, behind_upper (cost minus the best policy's of the problem,
+    95 % interval over test scenarios), train_seconds."""
+    parser = options(__doc__ or "")
+    parser.add_argument("--problem", choices=("one_warehouse_lost", "transshipment_backlogged", "many_warehouses_lost"))
+    parser.add_argument("--stores", type=int, default=3)
+    parser.add_argument("--samples", action="store_true", help="one_warehouse_lost: learn from 16, 256 and 8,192 too")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    steps = 24 if arguments.quick else arguments.steps
+    rows = []
+    for problem, instance in _instances(arguments.stores, arguments.seed).items():
+        if arguments.problem not in (None, problem):
+            continue
+        fits = [Fit("graph", GRAPH, FRESH), *(Fit(name, params, FRESH) for name, params in CLASSICAL.items())]
+        if not arguments.quick:
+            fits += [Fit("mlp", MLP, FRESH)]
+        if arguments.samples and problem == "one_warehouse_lost":
+            fits += [Fit("graph", GRAPH, count) for count in (16, 256, 8192)] + [Fit("mlp", MLP, 4096)]
+        rows += _compare(problem, instance, fits, steps, arguments.seed)
+    report(rows, arguments.json)
+
+
+def _instances(stores: int, seed: int) -> dict[str, Instance]:
+    return {
+        "one_warehouse_lost": one_warehouse_lost(stores, seed),
+        "transshipment_backlogged": transshipment(stores, 2, 9.0, 0.5, seed),
+        "many_warehouses_lost": many_warehouses_lost(seed),
+    }
+
+
+def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed: int) -> list[Row]:
+    layout = layout_of(instance.network)
+    bound = _bound(problem, instance)
+    costs, took = [], []
+    for fit in fits:
+        start = time.perf_counter()
+        costs.append(_cost(layout, instance, fit, steps, seed))
+        took.append(time.perf_counter() - start)
+        print(f"{problem}: {fit.name} ({fit.scenarios or 'fresh'}) {costs[-1].mean():.4f}", flush=True)
+    best = min(costs, key=lambda cost: float(cost.mean()))
+    rows = []
+    for fit, cost, seconds in zip(fits, costs, took, strict=True):
+        behind = paired_interval(cost - best)
+        rows.append(
+            {
+                "problem": problem,
+                "stores": layout.stores,
+                "policy": fit.name,
+                "scenarios": fit.scenarios,
+                "cost": float(cost.mean()),
+                "lower_bound": bound,
+                "gap": float(cost.mean()) / bound - 1,
+                "behind_best": behind.value,
+                "behind_lower": behind.lower,
+                "behind_upper": behind.upper,
+                "train_seconds": seconds,
+            }
+        )
+    return rows
+
+
+def _cost(layout: Layout, instance: Instance, fit: Fit, steps: int, seed: int) -> Floats:
+    """Trains a policy and plays it on the test scenarios that all policies share; (scenario,)."""
+
+    def drawn(what: str, batch: int, periods: int) -> Scenarios:
+        return drawn_scenarios(layout, instance.demand, batch, periods, 0, stream_seed(seed, what))
+
+    learned = isinstance(fit.params, GraphParams | MLPParams)
+    batch = min(128, fit.scenarios) if fit.scenarios else 128
+    if fit.scenarios:  # the same scenarios over and over, whole episodes
+        epochs = max(1, steps * batch // fit.scenarios)
+        source, segment = drawn("train", fit.scenarios, WARMUP + PERIODS), None
+    else:
+        epochs, segment = max(2, steps // 8), PERIODS
+    params = HDPOParams(
+        epochs=epochs,
+        batch=batch,
+        learning_rate=1e-2 if learned else 5e-2,
+        segment=segment,
+        scale_exponent=0.0,
+        patience=epochs,
+        seed=seed,
+    )
+    policy = build_policy(fit.params, layout, float(np.mean(instance.demand.mean)), stream_seed(seed, "weights"))
+    dev = drawn("dev", 256, WARMUP + PERIODS)
+    if fit.scenarios:
+        train(policy, layout, source, dev, params, WARMUP)
+    else:
+        train(policy, layout, lambda epoch: drawn(f"epoch {epoch}", batch, WARMUP + 8 * PERIODS), dev, params, WARMUP)
+    test = drawn("test", 1024, TEST_WARMUP + TEST_PERIODS)
+    return np.asarray(mean_cost(layout, policy, test, TEST_WARMUP).double().numpy())
+
+
+def _bound(problem: str, instance: Instance) -> float:
+    if problem != "transshipment_backlogged":
+        return network_bound(instance.network, instance.demand).cost
+    spread = np.array(instance.demand.deviation)
+    between = np.full((len(spread),) * 2, instance.demand.correlation)
+    np.fill_diagonal(between, 1.0)
+    (dock, *others) = instance.network.edges
+    store = instance.network.stores[0]
+    covariance = between * np.outer(spread, spread)
+    return transshipment_bound(covariance, dock.lead_time, others[0].lead_time, store.holding_cost, store.underage_cost)
+
+
+if __name__ == "__main__":
+    main()
