@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.payments.actions import ActionParams, described, live_actions
 from models.payments.exploration.build import ExplorationParams, rule_of
+from models.payments.exploration.charged import Charged
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.inverse_gap import InverseGap
+from models.payments.exploration.rule import Beliefs, Exploration
+from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.features import FeatureParams, fit_features
+from models.payments.objectives import ObjectiveParams, charge_of
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.fixed import preference
 from models.payments.oracles.logistic import LogisticParams
@@ -21,7 +26,9 @@ from quaestor.export.encoding import Features, encode
 from quaestor.export.spec import PaymentsSpec
 from quaestor.log.batch import MaturedBatch
 from quaestor.log.held_out import held_out
-from quaestor.randomness import stream_seed
+from quaestor.randomness import event_keys, stream_seed, uniforms
+
+TUNING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class RefitParams:
     """What a refit is made of.
 
     default_action: taken when the policy fails. held_out: the share of rounds kept from training, for evaluation.
-    weighting: of rounds in the fit; none is best but where the log hardly knows what the policy will do (rule R9).
+    objective: what actions cost; absent where only the reward counts. weighting: of rounds in the fit; none is best but
+    where the log hardly knows what the policy will do (rule R9).
     """
 
     default_action: str
@@ -37,6 +45,7 @@ class RefitParams:
     exploration: ExplorationParams = field(default_factory=InverseGap)
     features: FeatureParams = field(default_factory=FeatureParams)
     actions: ActionParams = field(default_factory=ActionParams)
+    objective: ObjectiveParams | None = None
     weighting: Literal["none", "inverse_propensity"] = "none"
     held_out: float = 0.3
     seed: int = 0
@@ -69,9 +78,46 @@ def refit(
     learned = training_set(training, features, params, actions)
     start = parent.oracle if parent is not None and parent.spec.actions == actions else None
     oracle = fit_oracle(params.oracle, learned, stream_seed(params.seed, "oracle"), start)
-    rule = rule_of(params.exploration, len(learned), len(actions))
+    if isinstance(params.exploration, Tuned):
+        rule: Exploration = _tuned(params.exploration, training, features, params, actions)
+    else:
+        rule = rule_of(params.exploration, len(learned), len(actions))
+    if params.objective is not None:
+        eligible = _eligible(training, actions)
+        rule = Charged(rule, charge_of(oracle, learned.contexts, eligible, actions, params.objective))
     spec = PaymentsSpec("payments", batch.logged.system, actions, params.default_action, features, noise_scale, salt)
     return Refit(oracle, spec, policy_graph(oracle, rule, spec))
+
+
+def _eligible(batch: MaturedBatch, actions: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Who could be chosen in the rounds that teach an oracle for these actions, (round, action)."""
+    logged = batch.logged
+    taught = np.array([name in actions for name in logged.actions])[logged.action]
+    eligible = np.zeros((len(batch), len(actions)), dtype=np.bool_)
+    for column, name in enumerate(actions):
+        if name in logged.actions:
+            eligible[:, column] = logged.eligible[:, logged.actions.index(name)]
+    return eligible[taught]
+
+
+def _tuned(
+    tuned: Tuned, batch: MaturedBatch, features: Features, params: RefitParams, actions: tuple[str, ...]
+) -> Exploration:
+    """The rule that a quarter of the rounds choose, with an oracle that the others taught."""
+    known = np.array([name in actions for name in batch.logged.actions])[batch.logged.action]
+    kept = batch.rows(np.flatnonzero(known))
+    keys = event_keys("tuning", kept.logged.system, kept.logged.event_ids.to_list())
+    judging = uniforms(keys, 1)[:, 0] < TUNING_SHARE
+    taught = training_set(kept.rows(~judging), features, params, actions)
+    judged = kept.rows(judging)
+    oracle = fit_oracle(params.oracle, taught, stream_seed(params.seed, "tuning"))
+    scores = oracle.predict(encode(features, judged.logged.context))
+    ordered = np.zeros((len(judged), len(judged.logged.actions)))
+    for column, name in enumerate(judged.logged.actions):
+        if name in actions:
+            ordered[:, column] = scores[:, actions.index(name)]
+    rule, _ = most_exploring(tuned.rules(), judged, Beliefs(ordered), tuned.cost)
+    return rule
 
 
 def training_set(batch: MaturedBatch, features: Features, params: RefitParams, actions: tuple[str, ...]) -> TrainingSet:

@@ -12,6 +12,7 @@ from models.payments.exploration.pessimistic import Pessimistic
 from models.payments.exploration.rule import Exploration
 from models.payments.exploration.softmax import Softmax
 from models.payments.exploration.thompson import Thompson
+from models.payments.exploration.tuning import Tuned
 from models.payments.exploration.uniform import Uniform
 from models.payments.exploration.upper_bound import UpperBound
 
@@ -22,6 +23,7 @@ ExplorationParams = (
     | Softmax
     | InverseGap
     | Falcon
+    | Tuned
     | FastInverseGap
     | UpperBound
     | Thompson
@@ -31,5 +33,10 @@ ExplorationParams = (
 
 
 def rule_of(params: ExplorationParams, rounds: int, actions: int) -> Exploration:
-    """The rule of a generation whose oracle was taught by so many rounds; schedules are read off here."""
+    """The rule of a generation whose oracle was taught by so many rounds; schedules are read off here.
+
+    Raises TypeError for one that must be tuned on rounds first.
+    """
+    if isinstance(params, Tuned):
+        raise TypeError("a tuned rule is chosen by models.payments.refit, which has the rounds.")
     return params.at(rounds, actions) if isinstance(params, Falcon) else params

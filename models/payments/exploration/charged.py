@@ -1,0 +1,40 @@
+"""A rule that weighs what actions cost: it sees predicted rewards less the price of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.payments.exploration.rule import Beliefs, BeliefTensors, Exploration, Needs
+from models.payments.graph import Graph
+
+
+@dataclass(frozen=True)
+class Charged:
+    """Another rule, with charge (action,) taken off every prediction; the policy's scores stay predicted rewards."""
+
+    rule: Exploration
+    charge: NDArray[np.float64]
+
+    @property
+    def needs(self) -> Needs:
+        """What the other rule must know."""
+        return self.rule.needs
+
+    def probabilities(self, beliefs: Beliefs, eligible: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Probabilities (round, action)."""
+        votes = None if beliefs.votes is None else beliefs.votes - self.charge
+        net = dataclasses.replace(beliefs, scores=beliefs.scores - self.charge, votes=votes)
+        return self.rule.probabilities(net, eligible)
+
+    def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
+        """Adds the rule to a graph."""
+
+        def net(tensor: str) -> str:
+            return graph.op("Sub", tensor, graph.constant(self.charge))
+
+        votes = None if beliefs.votes is None else [net(vote) for vote in beliefs.votes]
+        return self.rule.add_to(graph, dataclasses.replace(beliefs, scores=net(beliefs.scores), votes=votes), eligible)

@@ -1,0 +1,88 @@
+"""Costs and budgets: the curve is monotone, a budget is met at the least price, and a policy keeps to it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.payments.exploration.falcon import Falcon
+from models.payments.exploration.greedy import Greedy
+from models.payments.exploration.inverse_gap import InverseGap
+from models.payments.exploration.rule import Beliefs
+from models.payments.exploration.tuning import Tuned, most_exploring
+from models.payments.objectives import ObjectiveParams, price_of, trade_off
+from models.payments.oracles.additive import AdditiveParams
+from models.payments.refit import RefitParams, refit
+from quaestor.errors import UsageError
+from quaestor.export.payments_policy import PaymentsPolicy
+from tests.rounds import bandit
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000))
+def test_a_higher_price_never_costs_more_nor_earns_more(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    reward, cost = draw.random((40, 4)), draw.random(4)
+    eligible = draw.random((40, 4)) < 0.7
+    eligible[:, 0] = True
+    curve = trade_off(reward, cost, eligible, np.linspace(0, 3, 7))
+    assert all(a.cost >= b.cost - 1e-12 and a.reward >= b.reward - 1e-12 for a, b in itertools.pairwise(curve))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.floats(0.05, 0.95))
+def test_a_budget_is_met_at_the_least_price(seed: int, part: float) -> None:
+    draw = np.random.default_rng(seed)
+    reward, cost = draw.random((60, 3)), np.array([0.0, 0.4, 1.0])
+    everyone = np.ones((60, 3), dtype=np.bool_)
+    free = trade_off(reward, cost, everyone, np.zeros(1))[0].cost
+    price = price_of(reward, cost, everyone, part * free)
+    at, below = trade_off(reward, cost, everyone, np.array([price, price * (1 - 1e-6)]))
+    assert at.cost <= part * free
+    assert price == 0 or below.cost > part * free
+
+
+def test_a_budget_that_nothing_meets_is_a_sentence() -> None:
+    with pytest.raises(UsageError, match=r"cheapest eligible actions cost 0\.5"):
+        price_of(np.ones((2, 1)), np.array([0.5]), np.ones((2, 1), dtype=np.bool_), 0.1)
+
+
+def test_a_policy_keeps_to_its_budget_and_still_predicts_rewards() -> None:
+    batch = bandit(6000, 0).batch
+    oracle, costs = AdditiveParams(terms=0), {"a1": 1.0, "a2": 0.5}
+    eligible = batch.logged.eligible
+    spent, policies = [], []
+    for objective in (None, ObjectiveParams(costs, budget=0.1)):
+        made = refit(batch, RefitParams("a0", oracle=oracle, exploration=Greedy(), objective=objective), 0.0, "salt")
+        policy = PaymentsPolicy(made.graph, made.spec)
+        contexts = policy.encode(batch.logged.context)
+        chosen = policy.choose(contexts, eligible, batch.logged.event_ids.to_list()).probabilities
+        spent.append(float((chosen @ np.array([0.0, 1.0, 0.5, 0.0])).mean()))
+        policies.append(policy.scores(contexts))
+    assert spent[0] > 0.2
+    least = np.where(eligible, np.array([0.0, 1.0, 0.5, 0.0]), np.inf).min(axis=1).mean()
+    assert least < spent[1] < 0.115
+    assert (policies[0] == policies[1]).all()
+    with pytest.raises(UsageError, match="No action 'a7' to cost anything"):
+        refit(batch, RefitParams("a0", oracle=oracle, objective=ObjectiveParams({"a7": 1.0})), 0.0, "salt")
+
+
+def test_exploration_is_bought_as_far_as_its_cost_allows() -> None:
+    """A free budget buys the most exploration, none the sharpest rule whose value is the best on these rounds."""
+    found = bandit(20_000, 1)
+    beliefs, rules = Beliefs(found.truth), Tuned().rules()
+    rule, values = most_exploring(rules, found.batch, beliefs, cost=1.0)
+    assert rule == rules[0]
+    assert values[0] < values[-1]
+    sharp, _ = most_exploring(rules, found.batch, beliefs, cost=0.0)
+    assert isinstance(sharp, InverseGap)
+    assert sharp.gamma > rules[0].gamma
+    params = RefitParams("a0", oracle=AdditiveParams(terms=0), exploration=Tuned(cost=0.01))
+    assert (
+        refit(found.batch, params, 0.0, "s").graph
+        != refit(found.batch, RefitParams("a0", oracle=AdditiveParams(terms=0), exploration=Falcon()), 0.0, "s").graph
+    )
