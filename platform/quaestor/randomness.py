@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,18 @@ def stream_seed(seed: int, *names: str | int) -> int:
 
 def event_keys(salt: str, experiment: str, event_ids: Sequence[str]) -> NDArray[np.uint64]:
     """One 64-bit key an event, (round,): the same on every host and at every retry (rule R2)."""
-    prefix = f"{salt}\x1f{experiment}\x1f".encode()
-    blake2b = hashlib.blake2b
-    keys = b"".join([blake2b(prefix + event_id.encode(), digest_size=8).digest() for event_id in event_ids])
-    return np.frombuffer(keys, dtype="<u8").astype(np.uint64)
+    prefix = _prefix(salt, experiment)
+    keys = []
+    for event_id in event_ids:
+        digest = prefix.copy()
+        digest.update(event_id.encode())
+        keys.append(digest.digest())
+    return np.frombuffer(b"".join(keys), dtype="<u8").astype(np.uint64)
+
+
+@lru_cache(maxsize=64)
+def _prefix(salt: str, experiment: str) -> hashlib.blake2b:
+    return hashlib.blake2b(f"{salt}\x1f{experiment}\x1f".encode(), digest_size=8)
 
 
 @cache
