@@ -27,9 +27,9 @@ def serve(
 @run_app.command("canary")
 def canary(study: Annotated[Path, typer.Option("--study", help="The payments study, with a table [canary].")]) -> None:
     """Compare the live iteration with the one before it, and roll it back if it is certainly worse."""
-    from flows.watch_canary import run_watch_canary
+    from flows.start import canary as watched_canary
 
-    watched = run_watch_canary(study.resolve())
+    watched = watched_canary(study.resolve())
     typer.echo(f"{watched.system}: {watched.verdict.state}; live: {watched.live_id[:12]}")
 
 

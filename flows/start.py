@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows.studies import read_inventory_study, read_payments_study
+from flows.studies import canary_of, read_inventory_study, read_payments_study
 from models.inventory.network import read_network
 from quaestor.log.formats import reader
 from quaestor.log.ingest import IngestSummary
@@ -59,6 +59,14 @@ def verify(study: Path, bundle: Path, rung: int) -> list[Any]:
     from flows.verify import climb
 
     return climb(study, bundle, rung)
+
+
+def canary(study: Path) -> Any:
+    """Watches a study's canary; raises UsageError for a study without one or that cannot be read."""
+    from flows.watch_canary import run_watch_canary
+
+    canary_of(read_payments_study(study))
+    return run_watch_canary(study)
 
 
 def export(iteration_id: str) -> str:

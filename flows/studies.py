@@ -144,6 +144,15 @@ def read_inventory_study(path: Path) -> InventoryStudy:
     return parse(InventoryStudy, mapping, str(path))
 
 
+def canary_of(study: PaymentsStudy) -> CanaryParams:
+    """How a study's canaries are watched; raises UsageError where it does not say."""
+    if study.canary is None:
+        raise UsageError(
+            f"The study of {study.system!r} has no table [canary]; it says which share of traffic and which harm."
+        )
+    return study.canary
+
+
 def _of_kind(path: Path, kind: str) -> dict[str, object]:
     mapping = read_toml(path)
     if mapping.get("kind") != kind:

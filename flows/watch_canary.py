@@ -6,10 +6,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.studies import PaymentsStudy, read_payments_study
+from flows.studies import PaymentsStudy, canary_of, read_payments_study
 from flows.tasks import say, step
 from quaestor.clock import utc_now
-from quaestor.errors import UsageError
 from quaestor.registry.canary_watch import Watched, watch_live
 from quaestor.settings import Settings
 
@@ -17,10 +16,8 @@ from quaestor.settings import Settings
 @step("watch the canary")
 def watch(study: PaymentsStudy) -> Watched:
     """Looks at all rounds so far; looking often does no harm."""
-    if study.canary is None:
-        raise UsageError(f"The study of {study.system!r} has no table [canary]; it says which share and which harm.")
     settings = Settings()
-    watched = watch_live(settings.store, settings.data, study.system, study.canary, utc_now())
+    watched = watch_live(settings.store, settings.data, study.system, canary_of(study), utc_now())
     reasons = " ".join(watched.verdict.reasons)
     say(f"{study.system}: canary {watched.candidate_id[:12]}: {watched.verdict.state}. {reasons}")
     return watched
