@@ -55,18 +55,24 @@ def gamma_scenarios(layout: Layout, batch: int, periods: int, history: int, seed
 
 @st.composite
 def networks(draw: Callable) -> Network:
-    """Any acyclic network of up to two suppliers, three warehouses and four stores; stores may supply stores."""
+    """Any acyclic network of up to two suppliers, three warehouses or cross-docks, and four stores; stores may supply
+    stores."""
     suppliers = [f"supplier-{index}" for index in range(draw(st.integers(1, 2)))]
     warehouses = [f"warehouse-{index}" for index in range(draw(st.integers(0, 3)))]
     stores = [f"store-{index}" for index in range(draw(st.integers(1, 4)))]
     cost = st.floats(0.0, 3.0, width=32)
-    nodes = [Node(name, "supplier") for name in suppliers]
-    nodes += [Node(name, "warehouse", draw(cost)) for name in warehouses]
-    nodes += [Node(name, "store", draw(cost), draw(st.floats(0.5, 12.0, width=32))) for name in stores]
-    edges = []
+    edges: list[Edge] = []
     for index, target in enumerate(places := warehouses + stores):
         upstream = suppliers + places[:index]
         for source in draw(st.lists(st.sampled_from(upstream), min_size=1, max_size=3, unique=True)):
             edges.append(Edge(source, target, draw(st.integers(1, 4)), draw(cost)))
+    supplying = {edge.source for edge in edges}
+    nodes = [Node(name, "supplier") for name in suppliers]
+    for name in warehouses:
+        kind: Literal["warehouse", "cross_dock"] = "warehouse"
+        if name in supplying:
+            kind = draw(st.sampled_from(["warehouse", "cross_dock"]))
+        nodes.append(Node(name, kind, draw(cost)))
+    nodes += [Node(name, "store", draw(cost), draw(st.floats(0.5, 12.0, width=32))) for name in stores]
     unmet: Unmet = draw(st.sampled_from(["lost", "backlogged"]))
     return Network("drawn", unmet, tuple(draw(st.permutations(nodes))), tuple(draw(st.permutations(edges))))

@@ -27,6 +27,7 @@ def play_scalar(
     """Plays recorded desired orders, by period and edge. due[place][t] arrives at the start of period t."""
     suppliers = {node.name for node in network.suppliers}
     stores = {node.name for node in network.stores}
+    docks = {node.name for node in network.nodes if node.kind == "cross_dock"}
     stock = dict(on_hand)
     arrivals = {place: dict(slots) for place, slots in due.items()}
     costs, shipped = [], []
@@ -34,7 +35,12 @@ def play_scalar(
         sent = {}
         for edge in network.edges:
             quantity = wanted[edge.source, edge.target]
-            if edge.source not in suppliers:
+            if edge.source in docks:  # all there is, in proportion; a millionth of a unit is asked for in any case
+                asked = sum(
+                    wanted[other.source, other.target] + 1e-6 for other in network.edges if other.source == edge.source
+                )
+                quantity = (quantity + 1e-6) * max(stock[edge.source], 0.0) / asked
+            elif edge.source not in suppliers:
                 asked = sum(
                     wanted[other.source, other.target] for other in network.edges if other.source == edge.source
                 )

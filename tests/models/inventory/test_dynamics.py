@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.inventory.dynamics import State, step
-from models.inventory.feasibility import ration
-from models.inventory.layout import Layout, layout_of
+from models.inventory.feasibility import ration, sum_by_node
+from models.inventory.layout import Layout, Terms, layout_of, with_terms
 from models.inventory.network import Edge, Network, Node
 from models.inventory.observation import Observation
 from models.inventory.policies.build import build_policy
@@ -117,17 +119,20 @@ def test_whole_units_are_conserved_to_the_last_one(network: Network, seed: int) 
 @given(networks(), SEEDS)
 def test_nobody_ships_stock_that_is_not_there(network: Network, seed: int) -> None:
     layout, scenarios, policy = drawn_play(network, seed)
+    docks = (~layout.keeps).nonzero().flatten()
     _, plays = played(layout, scenarios, policy)
     for period, play in enumerate(plays):
         desired = policy.orders[:, period]
         assert (play.orders >= 0).all()
-        assert (play.orders <= desired * (1 + 1e-12)).all()
+        from_docks = torch.isin(layout.source, docks)
+        assert (play.orders <= desired * (1 + 1e-12))[:, ~from_docks].all()
         for place in range(layout.places):
             leaving = layout.source == place
             shipped, wanted = play.orders[:, leaving].sum(dim=1), desired[:, leaving].sum(dim=1)
             available = play.before.on_hand[:, place].clamp(min=0)
-            # All of what is asked, or all that is there: rationing wastes nothing either.
-            torch.testing.assert_close(shipped, torch.minimum(wanted, available), atol=1e-9, rtol=1e-12)
+            # All of what is asked, or all that is there: rationing wastes nothing either. A cross-dock keeps nothing.
+            due = torch.minimum(wanted, available) if layout.keeps[place] else available
+            torch.testing.assert_close(shipped, due, atol=1e-9, rtol=1e-12)
         if layout.unmet_is_lost:
             assert (play.after.on_hand >= 0).all()
         assert (play.after.in_transit >= 0).all()
@@ -157,7 +162,7 @@ def test_the_simulator_equals_the_scalar_one(network: Network, seed: int) -> Non
     layout, scenarios, policy = drawn_play(network, seed)
     total, plays = played(layout, scenarios, policy)
     ends = [(edge.source, edge.target) for edge in network.edges]
-    places = [node.name for node in network.nodes if node.kind == "warehouse"]
+    places = [node.name for node in network.nodes if node.kind in ("warehouse", "cross_dock")]
     stores = [node.name for node in network.nodes if node.kind == "store"]
     places += stores
     for row in range(scenarios.batch):
@@ -254,3 +259,62 @@ def test_unmet_demand_is_owed_or_forgotten() -> None:
         state = State(torch.tensor([[2.0]]), torch.zeros(1, 1, 1))
         following, cost = step(layout, state, torch.tensor([[4.0]]), torch.tensor([[5.0]]))
         assert (float(following.on_hand), float(cost.underage), float(cost.holding)) == (after, 27.0, 0.0)
+
+
+@pytest.mark.parametrize("params", [GraphParams(width=8, rounds=2, window=3), MLPParams(width=8, window=3, terms=True)])
+def test_scenarios_on_terms_of_their_own_equal_networks_of_their_own(params: GraphParams | MLPParams) -> None:
+    """Costs and lead times differ by scenario; each is played alone on a network that has them, too."""
+    base = two_level()
+    chance = np.random.default_rng(4)
+    networks_of_their_own = [
+        replace(
+            base,
+            nodes=tuple(replace(n, holding_cost=n.holding_cost * chance.uniform(0.5, 2)) for n in base.nodes),
+            edges=tuple(
+                replace(e, lead_time=3 if n == 0 else int(chance.integers(1, 4)), unit_cost=float(chance.uniform(0, 2)))
+                for n, e in enumerate(base.edges)
+            ),
+        )
+        for _ in range(4)
+    ]
+    layouts = [layout_of(network, torch.float64) for network in networks_of_their_own]
+    terms = Terms(*(torch.cat([getattr(one, field.name) for one in layouts]) for field in fields(Terms)))
+    together = with_terms(layouts[0], terms)
+    scenarios = gamma_scenarios(together, batch=4, periods=9, history=3, seed=5)
+    policy = build_policy(params, layouts[0], 6.0, seed=2).double()
+    with torch.no_grad():
+        costs = rollout(together, policy, scenarios)
+        for row in range(4):
+            only = torch.tensor([row])
+            torch.testing.assert_close(rollout(layouts[row], policy, scenarios.rows(only)), costs[only])
+            torch.testing.assert_close(rollout(together.rows(only), policy, scenarios.rows(only)), costs[only])
+
+
+def test_terms_that_do_not_fit_the_pipelines_are_refused() -> None:
+    layout = layout_of(two_level())
+    shared = {field.name: getattr(layout, field.name) for field in fields(Terms)}
+    for lead_time in (0, layout.longest_lead_time + 1):
+        wrong = Terms(**{**shared, "lead_time": torch.full_like(layout.lead_time, lead_time)})
+        with pytest.raises(ValueError, match="lead times must lie between 1 and 3"):
+            with_terms(layout, wrong)
+
+
+def test_a_cross_dock_parts_with_its_goods_also_when_nobody_asks() -> None:
+    nodes = (Node("maker", "supplier"), Node("dock", "cross_dock"), Node("a", "store", 1, 9), Node("b", "store", 1, 9))
+    edges = (Edge("maker", "dock", 1), Edge("dock", "a", 1), Edge("dock", "b", 1))
+    layout = layout_of(Network("docked", "backlogged", nodes, edges), torch.float64)
+    orders = ration(layout, torch.zeros(1, 3, dtype=torch.float64), torch.tensor([[8.0, 1.0, 1.0]]).double())
+    assert orders.tolist() == [[0.0, pytest.approx(4.0), pytest.approx(4.0)]]
+
+
+def test_goods_in_pieces_are_shipped_in_pieces() -> None:
+    network = replace(two_level(), whole_units=True)
+    layout = layout_of(network)
+    desired = torch.rand(50, layout.edges, generator=torch.Generator().manual_seed(1)) * 9
+    on_hand = torch.randint(0, 9, (50, layout.places), generator=torch.Generator().manual_seed(2)).float()
+    orders = ration(layout, desired, on_hand)
+    assert torch.equal(orders, orders.round())
+    shipped = sum_by_node(layout.source, orders, layout.nodes)[:, : layout.places]
+    assert (shipped <= on_hand).all()
+    assert torch.equal(orders[:, layout.source >= layout.places], desired.round()[:, layout.source >= layout.places])
+    assert not torch.equal(ration(layout.relaxed(), desired, on_hand), orders)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
-from models.inventory.hdpo import Checkpoint, HDPOParams, TrainingDivergedError, mean_cost, train
+from models.inventory.hdpo import Checkpoint, HDPOParams, TrainingDivergedError, _segments, mean_cost, train
 from models.inventory.layout import Layout, layout_of
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import OrderModule, PolicyParams, build_policy
@@ -199,3 +200,37 @@ def test_training_lowers_the_cost_and_the_warm_up_does_not_count() -> None:
 def test_settings_that_cannot_train_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         HDPOParams(**wrong)
+
+
+def test_segments_follow_each_other_and_the_warm_up_belongs_to_the_first() -> None:
+    for warmup, periods, length in [(0, 10, 3), (5, 50, 10), (5, 50, 100), (30, 31, 1), (4, 49, 15)]:
+        spans = _segments(warmup, periods, length)
+        assert spans[0][0] == 0
+        assert spans[-1][1] == periods
+        assert all(end == first for (_, end), (first, _) in pairwise(spans))
+        assert spans[0][1] > warmup
+        assert all(end - first >= min(length, periods - warmup) for first, end in spans)
+    assert _segments(5, 50, None) == [(0, 50)]
+
+
+def test_drawn_demand_in_segments_goes_on_bit_for_bit(layout: Layout, judged_on: Scenarios) -> None:
+    params = replace(PARAMS, epochs=4, segment=3)
+
+    def draw(epoch: int) -> Scenarios:
+        return gamma_scenarios(layout, batch=6, periods=14, history=4, seed=100 + epoch)
+
+    kept: list[Checkpoint] = []
+    whole = build_policy(MEMBERS[0], layout, 6.0, seed=1)
+    final = train(whole, layout, draw, judged_on, params, WARMUP, None, kept.append)
+    resumed = build_policy(MEMBERS[0], layout, 6.0, seed=9)
+    again = train(resumed, layout, draw, judged_on, params, WARMUP, read_checkpoint(checkpoint_bytes(kept[1])))
+    assert again.curve == final.curve
+    assert same_weights(resumed.state_dict(), whole.state_dict())
+
+
+def test_one_segment_is_the_whole_episode(layout: Layout, learned_on: Scenarios, judged_on: Scenarios) -> None:
+    curves = []
+    for segment in (None, 12):
+        policy = build_policy(MEMBERS[2], layout, 6.0, seed=1)
+        curves.append(train(policy, layout, learned_on, judged_on, replace(PARAMS, segment=segment), WARMUP).curve)
+    assert curves[0] == curves[1]
