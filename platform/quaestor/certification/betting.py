@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 Array = NDArray[np.float64]
 
-LARGEST_STAKE = 0.9
+LARGEST_STAKE = 0.98
 """Of what could be lost in one step; below 1, so that wealth stays above 0."""
 GUARD = 0.01
 """The part of α that constant stakes get: they refute every mean far above, so that a finite grid is enough."""

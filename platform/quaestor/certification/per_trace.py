@@ -26,6 +26,8 @@ PILOT = 0.1
 """The share of traces from which the floor and the pooled spread are chosen."""
 FEWEST_TRACES, FEWEST_DRAWS = 20, 2
 FLOORS = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+ERRORS, RANGES = 1.75, 1.0
+"""What the bet is expected to cost: standard errors, and log(1/α)/n of the whole range."""
 POOLED = 4.0
 """How many draws the pooled spread counts for beside a trace's own."""
 
@@ -64,7 +66,7 @@ def _bound(costs: Array, guessed: Normal, size: int, cap: float, ratio: float, a
     for floor in FLOORS:
         first = dual_values(costs[:size], _rows(guessed, slice(0, size)), cap, ratio, floor).mean(axis=1)
         largest = range_of(cap, ratio, floor)
-        promised = first.mean() + 1.75 * first.std() / math.sqrt(rest) - 0.5 * math.log(alpha) / rest * largest
+        promised = first.mean() + ERRORS * first.std() / math.sqrt(rest) - RANGES * math.log(alpha) / rest * largest
         options.append((float(promised), floor, largest, float(first.var()) + (largest / size) ** 2))
     _, floor, largest, variance = min(options)
     values = dual_values(costs[size:], _rows(guessed, slice(size, None)), cap, ratio, floor).mean(axis=1)

@@ -27,7 +27,7 @@ PILOT = 0.1
 SMALLEST_PILOT = 20
 FLOORS = (3.0, 1.0, 0.3, 0.1, 0.03)
 """Floors of s₀ that are weighed, in 1/pilot: a lower one fits the tail, a higher one keeps H short of huge values."""
-ERRORS, RANGES = 1.75, 0.5
+ERRORS, RANGES = 1.75, 1.0
 """What a bet is expected to cost: standard errors, and log(1/α)/n of the whole range of H."""
 
 
