@@ -45,19 +45,20 @@ def priced_bound(
 
     price (class, …, class): per unit ordered, by the classes of the last periods, latest first. Value iteration stops
     early without harm: the smallest change of any state's value is a lower bound at every round (Odoni 1969; Puterman
-    1994, section 8.5). Stock beyond the table is taken back for nothing, which can only lower the cost, and larger
-    orders than the table's are no better where the best one lies inside it, because values are convex in the order
-    (Zipkin 2008, "On the structure of lost-sales inventory models"). By the same paper's L♮-convexity, orders between
-    the steps of the lattice are no better than those on it.
+    1994, section 8.5). Stock beyond the table is taken back for nothing, which helps the store: the table grows until
+    in every state at its edge less stock is better. Larger orders than the table's are no better where the best one
+    lies inside it, because values are convex in the order (Zipkin 2008, "On the structure of lost-sales inventory
+    models"). By the same paper's L♮-convexity, orders between the steps of the lattice are no better than those on it.
     """
     most, stock = _sizes(store, price)
     while most <= stock:
         if start is None or start.shape[-store.lead_time :] != (stock + 1, *(most + 1,) * (store.lead_time - 1)):
             start = np.zeros((*price.shape, stock + 1, *(most + 1,) * (store.lead_time - 1)))
-        bound, largest = _iterate(store, price, most, stock, start, tolerance, rounds)
-        if largest < most:
+        bound, largest, ample = _iterate(store, price, most, stock, start, tolerance, rounds)
+        if largest < most and ample:
             return bound
-        most += max(2, most // 4)
+        most += 0 if largest < most else max(2, most // 4)
+        stock += 0 if ample else max(4, stock // 4)
     return PricedBound(-np.inf, np.zeros(0))  # so cheap at times that stock would be bought to be thrown away
 
 
@@ -76,7 +77,8 @@ def _sizes(store: PricedStore, price: Floats) -> tuple[int, int]:
 
 def _iterate(
     store: PricedStore, price: Floats, most: int, stock: int, value: Floats, tolerance: float, rounds: int
-) -> tuple[PricedBound, int]:
+) -> tuple[PricedBound, int, bool]:
+    """The bound, the largest order that is best anywhere, and whether less stock is better all along the edge."""
     moves, cost = _moves(store, most, stock)
     classes, memory, lead = len(store.weight), price.ndim, store.lead_time
     rest = (most + 1) ** (lead - 1)
@@ -100,7 +102,8 @@ def _iterate(
         value = following - following.flat[0]
         if high - low < tolerance * abs(high):
             break
-    return PricedBound(low, value), largest
+    edge = np.moveaxis(value, value.ndim - lead, -1)
+    return PricedBound(low, value), largest, bool((edge[..., -1] >= edge[..., -2]).all())
 
 
 def _moves(store: PricedStore, most: int, stock: int) -> tuple[Floats, Floats]:
