@@ -3,6 +3,7 @@ family on a learned forecast and the clairvoyant; weeks 150 to 170, which nothin
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from models.inventory.policies.mlp import MLPParams
 from models.inventory.rollout import OrderPolicy
 from models.inventory.scenarios import Scenarios, scenarios_from_demand
 from quaestor.log.demand import days_from_christmas
+from quaestor.log.lookalike.favorita import write_favorita
 from quaestor.ope.interval import paired_interval
 from quaestor.randomness import generator, stream_seed
 
@@ -33,13 +35,16 @@ def main() -> None:
     """Rows: policy, profit (a series and week), share_of_clairvoyant, behind_hdpo, behind_lower, behind_upper (HDPO's
     profit minus this policy's, 95 % interval over series), train_seconds."""
     parser = options(__doc__ or "")
-    parser.add_argument("--data", type=Path, required=True, help="folder with favorita_weekly_sales.parquet")
+    parser.add_argument("--data", type=Path, help="folder with favorita_weekly_sales.parquet; absent: look-alikes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    demand, calendar = _recorded(arguments.data)
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.data is None:
+            write_favorita(Path(folder), arguments.seed)
+        demand, calendar = _recorded(arguments.data or Path(folder))
     if arguments.quick:
         demand, arguments.epochs = demand[::12], 12
     layout = _layout(len(demand), arguments.seed)
