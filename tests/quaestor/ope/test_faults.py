@@ -124,6 +124,7 @@ def test_a_sound_log_passes_every_check(sound: Callable[[MaturedBatch], MaturedB
     assert {check.status for check in diagnose(sound(WORLD.batch))} == {"ok"}
 
 
+@pytest.mark.slow
 def test_sound_logs_are_rarely_stopped() -> None:
     """Over 200 logs at most 3 are stopped: four standard errors, four actions and ten bins."""
     stopped = 0
