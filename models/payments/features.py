@@ -42,18 +42,30 @@ def fit_features(context: pl.DataFrame, params: FeatureParams) -> Features:
         values = context[f"numeric_{name}"].cast(pl.Float64).fill_nan(None)
         spread = values.std()
         if isinstance(spread, float) and spread > 0:
-            lowest, highest = params.ranges.get(name) or _widened(float(values.min()), float(values.max()))  # type: ignore[arg-type]
-            when_missing: Literal["stand_in", "fallback"] = "stand_in" if values.null_count() else "fallback"
-            unit = params.units.get(name, "")
+            seen = (float(values.min()), float(values.max()))  # type: ignore[arg-type]
             mean = float(values.mean())  # type: ignore[arg-type]
-            numeric.append(NumericFeature(name, mean, spread, lowest, highest, unit, when_missing))
+            numeric.append(numeric_feature(name, mean, spread, seen, bool(values.null_count()), params))
     category = []
     for name in _chosen(context, "category_", params.category):
         counts = context[f"category_{name}"].cast(pl.String).drop_nulls().value_counts()
         levels = counts.filter(pl.col("count") >= params.minimum_count)[f"category_{name}"].sort()
         if len(levels) > 1:
-            category.append(CategoryFeature(name, tuple(levels), "fallback" if name in params.closed else "other"))
+            category.append(category_feature(name, tuple(levels), params))
     return Features(tuple(numeric), tuple(category))
+
+
+def numeric_feature(
+    name: str, mean: float, spread: float, seen: tuple[float, float], missing: bool, params: FeatureParams
+) -> NumericFeature:
+    """A number as declared, or as training saw it: between `seen` (lowest, highest), and sometimes missing or never."""
+    lowest, highest = params.ranges.get(name) or _widened(*seen)
+    when_missing: Literal["stand_in", "fallback"] = "stand_in" if missing else "fallback"
+    return NumericFeature(name, mean, spread, lowest, highest, params.units.get(name, ""), when_missing)
+
+
+def category_feature(name: str, levels: tuple[str, ...], params: FeatureParams) -> CategoryFeature:
+    """A category with the levels that training saw often enough."""
+    return CategoryFeature(name, levels, "fallback" if name in params.closed else "other")
 
 
 def _widened(lowest: float, highest: float) -> tuple[float, float]:

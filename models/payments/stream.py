@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.features import FeatureParams
+from models.payments.features import FeatureParams, category_feature, numeric_feature
 from models.payments.oracles.additive import AdditiveParams, moments
 from models.payments.oracles.additive_fit import fit_rows
 from models.payments.oracles.oracle import Oracle, TrainingSet, undescribed
 from models.payments.training_rows import Chunk, TrainingRows
 from quaestor.errors import UsageError
-from quaestor.export.encoding import CategoryFeature, Encoded, Features, NumericFeature
+from quaestor.export.encoding import Encoded, Features
 from quaestor.store import Store
 from quaestor.store.training import Names, TrainingBatch, TrainingWindow, names, training_batches
 
@@ -88,6 +88,8 @@ class _Collected:
         self.rows = TrainingRows(len(known.actions), folder)
         self._places: dict[str, int] = {}
         self._sum, self._square, self._count = (np.zeros(len(known.numeric)) for _ in range(3))
+        self._lowest, self._highest = np.full(len(known.numeric), np.inf), np.full(len(known.numeric), -np.inf)
+        self._rounds = 0
         self._counts = [np.zeros(0, dtype=np.int64) for _ in known.category]
 
     def add(self, batch: TrainingBatch) -> None:
@@ -97,6 +99,11 @@ class _Collected:
         self._sum += filled.sum(axis=0, dtype=np.float64)
         self._square += np.einsum("rf,rf->f", filled, filled, dtype=np.float64)
         self._count += present.sum(axis=0)
+        self._rounds += len(batch)
+        self._lowest = np.minimum(self._lowest, np.where(present, batch.numeric, np.inf).min(axis=0, initial=np.inf))
+        self._highest = np.maximum(
+            self._highest, np.where(present, batch.numeric, -np.inf).max(axis=0, initial=-np.inf)
+        )
         places = np.array([self._places.setdefault(level, len(self._places)) for level in batch.levels] + [-1])
         code = places.astype(np.int32)[batch.category.T]
         for column, codes in enumerate(code):
@@ -125,10 +132,20 @@ class _Collected:
                 continue
             table = np.zeros(len(levels) + 1, dtype=np.int32)
             table[[self._places[level] for level in often]] = np.arange(1, len(often) + 1)
-            category.append((column, CategoryFeature(name, tuple(often))))
+            category.append((column, category_feature(name, tuple(often), params)))
             tables.append(table)
         features = Features(
-            tuple(NumericFeature(self.known.numeric[k], float(mean[k]), float(spread[k])) for k in kept),
+            tuple(
+                numeric_feature(
+                    self.known.numeric[k],
+                    float(mean[k]),
+                    float(spread[k]),
+                    (float(self._lowest[k]), float(self._highest[k])),
+                    bool(self._count[k] < self._rounds),
+                    params,
+                )
+                for k in kept
+            ),
             tuple(feature for _, feature in category),
         )
         centre, scale = moments(features)
