@@ -169,6 +169,6 @@ def _verify_without_arithmetic(path: Path, keys: Keys | None, as_json: bool) -> 
 
 
 def _keys(trusted: list[Path] | None, revoked: list[Path] | None) -> Keys | None:
-    from quaestor.export.signature import keys_from_environment, read_keys
+    from quaestor.export.signature import find_keys
 
-    return read_keys(trusted, revoked or ()) if trusted else keys_from_environment()
+    return find_keys(trusted or (), revoked or ())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quaestor.errors import QuaestorError, UsageError
-from quaestor.export.signature import Keys, keys_from_environment, read_keys
+from quaestor.export.signature import Keys, find_keys
 
 if TYPE_CHECKING:
     from quaestor.export.bundle import Bundle
@@ -87,9 +87,7 @@ def load(
         from quaestor.export.bundle import open_bundle
     except ModuleNotFoundError as error:
         raise QuaestorError(f"The runtime needs {error.name}: pip install 'quaestor[runtime]'.") from None
-    if keys is None:
-        keys = keys_from_environment()
-    trusted = read_keys([keys]) if isinstance(keys, Path | str) else keys
+    trusted = keys if isinstance(keys, Keys) else find_keys([keys] if keys is not None else [])
     opened = open_bundle(Path(bundle), trusted, after)
     if opened.signed_by is None and not quiet:
         logging.getLogger("quaestor").warning("%s: %s", opened.path, opened.trust())

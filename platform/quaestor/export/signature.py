@@ -45,10 +45,15 @@ def read_keys(trusted: Sequence[Path | str | bytes], revoked: Sequence[Path | st
     return Keys(named, frozenset(key_id(key) for source in revoked for key in _public_keys(source)))
 
 
-def keys_from_environment() -> Keys | None:
-    """The keys that QUAESTOR_KEYS and QUAESTOR_REVOKED_KEYS name; None where the first is not set."""
-    trusted, revoked = os.environ.get(TRUSTED_KEYS), os.environ.get(REVOKED_KEYS)
-    return read_keys([trusted], [revoked] if revoked else []) if trusted else None
+def find_keys(trusted: Sequence[Path | str | bytes] = (), revoked: Sequence[Path | str | bytes] = ()) -> Keys | None:
+    """The given keys, or those of QUAESTOR_KEYS where none are given; what QUAESTOR_REVOKED_KEYS revokes is always
+    revoked. None where there are no trusted keys at all; raises UsageError where some are revoked all the same."""
+    environment = [os.environ[name] for name in (TRUSTED_KEYS,) if os.environ.get(name)]
+    gone = [*revoked, *(os.environ[name] for name in (REVOKED_KEYS,) if os.environ.get(name))]
+    named = list(trusted) or environment
+    if not named and gone:
+        raise UsageError(f"Keys are revoked but none is trusted; give --key PEM or set {TRUSTED_KEYS}.")
+    return read_keys(named, gone) if named else None
 
 
 def signing_key(source: Path | str | bytes | None = None) -> Ed25519PrivateKey | None:

@@ -6,8 +6,10 @@ import typing
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from models.inventory.graph_export import GraphRunner
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.inverse_gap import InverseGap
 from models.payments.exploration.rule import believe
@@ -16,8 +18,10 @@ from models.payments.oracles.fit import OracleParams
 from models.payments.oracles.logistic import LogisticParams
 from models.payments.refit import RefitParams, refit
 from quaestor.export.encoding import Encoded, Features
+from quaestor.export.graph_safety import refuse_unsafe
 from quaestor.export.payments_policy import PaymentsPolicy, draw
 from quaestor.randomness import uniforms
+from tests.conformance.test_order_policies import LAYOUT, exported, member, observed
 from tests.rounds import bandit
 
 pytestmark = pytest.mark.slow
@@ -71,3 +75,18 @@ def test_the_graph_decides_as_the_fitted_policy_does(params: OracleParams, rule:
     assert not choice.fallback.any()
     # Near a tie of scores the best of two may differ by rounding alone; none of these 100,000 is one.
     assert (choice.action == draw(expected, uniforms(keys, 1)[:, 0])).all()
+
+
+@pytest.mark.parametrize("name", ["graph", "mlp"])
+def test_an_order_network_decides_as_it_was_trained(name: str) -> None:
+    """Both sides compute in float32, as training does: they agree to 1e-5 of the largest number in a row."""
+    network, graph = member(name), exported(name)
+    refuse_unsafe(graph, "policy.onnx")
+    runner = GraphRunner(graph, network.window)
+    for seed in range(10):
+        seen = observed(seed, INPUTS // 10, network.window, spoiled=0.1 * (seed % 2))
+        with torch.no_grad():
+            expected = network(LAYOUT, seen)
+        numbers = torch.cat((expected, seen.on_hand, seen.in_transit.flatten(1), seen.past_demand.flatten(1)), dim=1)
+        reach = numbers.abs().amax(dim=1, keepdim=True)
+        assert ((runner(LAYOUT, seen) - expected).abs() / reach).max() <= 1e-5

@@ -22,7 +22,7 @@ from quaestor.export.bundle import CHECKSUMS, REQUIRED, SIGNATURE, Bundle, open_
 from quaestor.export.contents import archive_bytes, read_contents
 from quaestor.export.from_iteration import export_iteration
 from quaestor.export.runtime import load
-from quaestor.export.signature import Keys, key_id, read_keys, sign, signing_key
+from quaestor.export.signature import Keys, find_keys, key_id, read_keys, sign, signing_key
 from quaestor.export.verification import verify_bundle
 from quaestor.registry.judging import EVALUATION, keep
 from quaestor.settings import Settings
@@ -231,6 +231,13 @@ def test_keys_come_from_files_and_the_environment(
         if bad != public_pem(KEY):
             with pytest.raises(UsageError):
                 read_keys([bad])
+
+
+def test_revoking_without_trusting_is_a_mistake_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUAESTOR_KEYS", raising=False)
+    with pytest.raises(UsageError, match="none is trusted"):
+        find_keys(revoked=[public_pem(KEY)])
+    assert find_keys() is None
 
 
 def test_an_older_bundle_is_refused_however_well_signed(made: Made) -> None:
