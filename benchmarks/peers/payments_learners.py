@@ -63,7 +63,16 @@ def sklearn_sgd_crossed(log):
 
     order = np.argsort(log.a, kind="stable")
     joint = sparse.vstack([crossed(design[log.a == k], k) for k in range(log.actions)], format="csr")
-    model = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=3, tol=None, random_state=0)
+    model = SGDClassifier(
+        loss="log_loss",
+        alpha=1e-6,
+        average=True,
+        max_iter=3,
+        tol=None,
+        random_state=0,
+        learning_rate="constant",
+        eta0=0.05,
+    )
     model.fit(joint, log.y[order])
     taken = time.perf_counter() - start
     return taken, np.stack([model.predict_proba(crossed(test, k))[:, 1] for k in range(log.actions)], axis=1)
@@ -73,11 +82,14 @@ def mabwiser_linucb(log):
     """LinUCB of MABWiser, on the numbers alone: it holds dense matrices."""
     from mabwiser.mab import MAB, LearningPolicy
 
+    def with_one(numbers):
+        return np.concatenate((np.ones((len(numbers), 1)), numbers), axis=1)
+
     bandit = MAB(list(range(log.actions)), LearningPolicy.LinUCB(alpha=0.0))
     start = time.perf_counter()
-    bandit.fit(log.a, log.y, log.X.astype(np.float64))
+    bandit.fit(log.a, log.y, with_one(log.X))
     taken = time.perf_counter() - start
-    found = bandit.predict_expectations(log.Xt.astype(np.float64))
+    found = bandit.predict_expectations(with_one(log.Xt))
     return taken, np.array([[row[k] for k in range(log.actions)] for row in found])
 
 

@@ -100,10 +100,9 @@ class _Collected:
         self._square += np.einsum("rf,rf->f", filled, filled, dtype=np.float64)
         self._count += present.sum(axis=0)
         self._rounds += len(batch)
-        self._lowest = np.minimum(self._lowest, np.where(present, batch.numeric, np.inf).min(axis=0, initial=np.inf))
-        self._highest = np.maximum(
-            self._highest, np.where(present, batch.numeric, -np.inf).max(axis=0, initial=-np.inf)
-        )
+        if len(batch):
+            self._lowest = np.fmin(self._lowest, np.fmin.reduce(batch.numeric, axis=0))
+            self._highest = np.fmax(self._highest, np.fmax.reduce(batch.numeric, axis=0))
         places = np.array([self._places.setdefault(level, len(self._places)) for level in batch.levels] + [-1])
         code = places.astype(np.int32)[batch.category.T]
         for column, codes in enumerate(code):
