@@ -188,7 +188,10 @@ def test_export_verify_decide_and_explain(quaestor: Terminal, settings: Settings
     explained = json.loads(out)
     assert explained["derived_action"] == explained["action"] == decided[3]["action"]
     assert explained["derived"][explained["action"]] == pytest.approx(explained["propensity"], abs=1e-12)
-    assert "derived again exactly" in quaestor("explain", "r3")[1]
+    told = quaestor("explain", "r3")[1]
+    assert "derived again exactly" in told
+    assert "Its lead over" in told
+    assert set(explained["drivers"]) == {"x", "level"}
     (bundle / "spec.json").write_text("{}")
     _refused(quaestor("verify", bundle), 1, "spec.json does not match its checksum")
     _refused(quaestor("decide", bundle, "--input", path), 1, "spec.json does not match its checksum")
