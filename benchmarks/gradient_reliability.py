@@ -19,7 +19,7 @@ from scipy.stats import t as student
 from torch import Tensor, nn
 
 from benchmarks import Row, options, report
-from benchmarks.plain_policy import FIRST_SPREAD, LOOKS, PERIODS, PROBLEMS, Plain, Task, flat, perceptron, task
+from benchmarks.peers.plain_policy import FIRST_SPREAD, LOOKS, PERIODS, PROBLEMS, Plain, Task, flat, perceptron, task
 from models.inventory.dynamics import step
 from models.inventory.feasibility import ration
 from models.inventory.rollout import rollout

@@ -39,11 +39,15 @@ PEER = Path(__file__).parent / "peers" / "stockpyl_costs.py"
 
 
 def main() -> None:
-    """Rows: problem, instance, ours, theirs, difference (of the optimal cost), relative."""
+    """Rows: problem, instance, ours, theirs, difference (of the optimal cost), relative; without --peers, ours alone."""
     parser = options(__doc__)
     parser.add_argument("--peers", type=Path, default=os.environ.get("QUAESTOR_STOCKPYL"), help="Python with Stockpyl")
     arguments = parser.parse_args()
     ours = _ours()
+    if arguments.peers is None:
+        print("No environment with Stockpyl was named: give --peers PYTHON or set QUAESTOR_STOCKPYL to compare.")
+        report([{"problem": p, "instance": i, "ours": cost} for p, i, cost in ours], arguments.json)
+        return
     theirs = _theirs(arguments.peers, 1000 if arguments.quick else 2000)
     rows = [
         {
@@ -80,9 +84,7 @@ def _held_in_transit(mean: float, leads: tuple[int, ...], holding: tuple[float, 
     return mean * (sum(cost * lead for cost, lead in zip(holding[1:], leads[:-1], strict=True)) + holding[1])
 
 
-def _theirs(peer: Path | None, cells: int) -> list[float]:
-    if peer is None:
-        raise UsageError("No environment with Stockpyl was named; give --peers PYTHON or set QUAESTOR_STOCKPYL.")
+def _theirs(peer: Path, cells: int) -> list[float]:
     serial = [
         # Their store pays as goods arrive, ours one period's demand later: one period more of lead time.
         (mean, deviation, (leads[0] + 1, *leads[1:]), _echelon(holding), underage)

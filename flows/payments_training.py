@@ -25,7 +25,15 @@ from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
 from quaestor.store import audit, rounds
 
-CODE = ("models.payments", "quaestor.log", "quaestor.export", "quaestor.randomness")
+CODE = (
+    "models.payments",
+    "quaestor.log",
+    "quaestor.export.encoding",
+    "quaestor.export.input_schema",
+    "quaestor.export.payments_policy",
+    "quaestor.export.spec",
+    "quaestor.randomness",
+)
 """What determines an iteration: changing anything else, such as a screen, retrains nothing."""
 
 

@@ -12,7 +12,7 @@ import torch
 from stable_baselines3 import PPO  # type: ignore[import-not-found, unused-ignore]
 from stable_baselines3.common.vec_env import DummyVecEnv  # type: ignore[import-not-found, unused-ignore]
 
-from benchmarks.plain_policy import FIRST_ORDER, FIRST_SPREAD, HIDDEN, LOOKS, PERIODS, WIDTH, Task, task
+from benchmarks.peers.plain_policy import FIRST_ORDER, FIRST_SPREAD, HIDDEN, LOOKS, PERIODS, WIDTH, Task, task
 from models.inventory.gymnasium_env import InventoryEnv
 
 ENVIRONMENTS = 16
