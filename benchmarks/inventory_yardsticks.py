@@ -39,7 +39,7 @@ PEER = Path(__file__).parent / "peers" / "stockpyl_costs.py"
 
 
 def main() -> None:
-    """Rows: problem, instance, ours, theirs, difference (of the optimal cost), relative; without --peers, ours alone."""
+    """Rows: problem, instance, ours, theirs, difference (of the optimal cost), relative; ours alone without a peer."""
     parser = options(__doc__)
     parser.add_argument("--peers", type=Path, default=os.environ.get("QUAESTOR_STOCKPYL"), help="Python with Stockpyl")
     arguments = parser.parse_args()
