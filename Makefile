@@ -24,8 +24,11 @@ $(STAMP): pyproject.toml requirements.lock
 demo: install
 	$(BIN)/quaestor demo $(SOURCE)
 
+# One thread a process, two processes: the tests' tensors are too small to share out.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
 test: install lint types
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: install lint types fast
 
@@ -37,7 +40,7 @@ types: install
 	$(BIN)/mypy
 
 fast: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 console: install
 	$(BIN)/streamlit run app/console.py

@@ -20,7 +20,7 @@ from quaestor.errors import UsageError
 from tests.models.inventory.networks import one_store, two_level
 
 MEAN, DEVIATION, LEAD_TIME = 20.0, 5.0, 2
-PARAMS = ForecastParams(width=16, window=8, steps=400, batch=512, learning_rate=5e-3)
+PARAMS = ForecastParams(width=16, window=8, steps=300, batch=256, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="module")
