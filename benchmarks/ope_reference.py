@@ -8,6 +8,7 @@ each item at each position, for what it would have done in the random log was no
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks import Row, options, report
 from quaestor.log.adapters.open_bandit import read_open_bandit
 from quaestor.log.batch import MaturedBatch
+from quaestor.log.lookalike.open_bandit import write_open_bandit
 from quaestor.log.maturity import MaturityParams, judge, matured_batch
 from quaestor.ope.contributions import Contributions
 from quaestor.ope.cross_fitting import cross_fitted
@@ -64,16 +66,18 @@ class Logs:
 def main() -> None:
     """Rows: estimator, logging_policy, target_policy, value, lower, upper, effective_size, max_weight, verdict."""
     parser = options(__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where the campaign's files lie")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the campaign's files lie; absent: look-alikes")
     parser.add_argument("--campaign", default="men", help="men, women or all")
     arguments = parser.parse_args()
-    paths = {policy: arguments.data / f"obd_{arguments.campaign}_{policy}.parquet" for policy in (RANDOM, BTS)}
-    for path in paths.values():
-        if not path.exists():
-            parser.error(
-                f"no file {path.name} in {arguments.data}; give the folder of the Open Bandit files by --data."
-            )
-    report(list(rows(read_logs(paths))), arguments.json)
+    with tempfile.TemporaryDirectory() as made:
+        if arguments.data is None:
+            write_open_bandit(Path(made), seed=0)
+        folder = arguments.data or Path(made)
+        paths = {policy: folder / f"obd_{arguments.campaign}_{policy}.parquet" for policy in (RANDOM, BTS)}
+        for path in paths.values():
+            if not path.exists():
+                parser.error(f"no file {path.name} in {folder}; give the folder of the Open Bandit files by --data.")
+        report(list(rows(read_logs(paths))), arguments.json)
 
 
 def read_logs(paths: dict[str, Path]) -> Logs:
