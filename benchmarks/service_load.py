@@ -74,8 +74,10 @@ def _loads(folder: Path, first: Path, second: Path, rows: list[str], lasting: fl
     time.sleep(1.5)  # three flush intervals
     server.send_signal(signal.SIGKILL)
     server.wait()
-    _serve(folder, live)[0].terminate()  # a new process seals what the killed one left behind
+    sealing, _ = _serve(folder, live)  # a new process seals what the killed one left behind
     time.sleep(2)
+    sealing.terminate()
+    sealing.wait(timeout=30)
     recorded = pl.concat([pl.read_parquet(path) for path in (folder / "records" / "decisions").glob("*.parquet")])
     recorded_ids = recorded["event_id"]
     for row, load in measured:
