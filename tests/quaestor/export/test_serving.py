@@ -65,6 +65,13 @@ def _decisions(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1])
+def test_a_stop_in_the_first_moments_is_heard(made: Made, tmp_path: Path, key: Path, seconds: float) -> None:
+    server = Server(made.first.archive, tmp_path / "records", key)
+    time.sleep(seconds)
+    assert server.stop() == 0
+
+
 def test_a_hot_swap_and_a_stop_lose_nothing(made: Made, tmp_path: Path, key: Path) -> None:
     live, folder = tmp_path / "live", tmp_path / "records"
     live.symlink_to(made.first.archive)

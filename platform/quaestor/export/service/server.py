@@ -77,13 +77,21 @@ def serve(params: ServeParams, keys: Keys | None) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=15,
     )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for told in (signal.SIGTERM, signal.SIGINT):  # also one that comes before uvicorn listens to them
+        signal.signal(told, stop)
     print(
         f"serving {bundle.system} {bundle.iteration_id[:12]} on http://{params.host}:{listening.getsockname()[1]}",
         flush=True,
     )
-    for told in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then sends itself the same signal again
-        signal.signal(told, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+    try:
+        server.run(sockets=[listening])
+    finally:
+        records.close()  # where it was told to stop before it had begun, nothing else does
 
 
 def _listen(host: str, port: int) -> socket.socket:
