@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from app.queries import Iteration
+from app.queries.iterations import Iteration
 from app.style import Status, figure
 from quaestor.certification.certificate import Certificate
 from quaestor.ope.weights import Overlap

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from app.queries import Iteration
+from app.queries.iterations import Iteration
 from app.style import WORD_SIGNS, figure, short, word_of
 from quaestor.log.manifest import PROPENSITY_EDGES
 from quaestor.ope.weights import Overlap

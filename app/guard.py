@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from app.queries import NoStoreError
+from app.queries.store import NoStoreError
 from app.style import plain
 from quaestor.errors import QuaestorError, StoreBusyError
 from quaestor.settings import Settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.queries import Iteration
+from app.queries.iterations import Iteration
 from app.style import plain, short
 
 

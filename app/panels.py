@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import frames
 from app.checks import Check
-from app.queries import Iteration
+from app.queries.iterations import Iteration
 from app.style import STATUS_BADGES, STATUS_SIGNS, WORD_BADGES, WORD_SIGNS, Status, Word, plain, short, word_of
 
 ROWS_AT_ONCE = 20

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import certified, charts, panels
+from app import certified, panels
+from app.charts import certificates as charts
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
-from app.queries import all_iterations
+from app.queries.iterations import all_iterations
 from app.style import figure, plain, short
 from quaestor.certification.certificate import Certificate
 from quaestor.certification.report import page

@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
-from app import charts, panels
+from app import panels
+from app.charts import feedback as charts
 from app.guard import nothing_yet, present, reading
-from app.queries import Feedback, feedback
+from app.queries.feedback import Feedback, feedback
 
 DAYS_DRAWN = 366
 

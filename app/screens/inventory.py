@@ -6,11 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts, frames, network_charts, panels, stock
+from app import frames, panels, stock
+from app.charts import intervals
+from app.charts import network as charts
 from app.checks import checks
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
-from app.queries import Iteration, inventory_evidence, overview
+from app.queries.inventory import inventory_evidence
+from app.queries.iterations import Iteration
+from app.queries.overview import overview
 from app.style import figure, plain
 from quaestor.registry.evaluation import Evaluation
 
@@ -56,10 +60,10 @@ def gain(chosen: Iteration, evaluation: Evaluation) -> None:
     columns[2].metric("Pairs compared", f"{evaluation.pairs:,}", help="Products, each under both policies.")
     left, right = st.columns([3, 2])
     with left:
-        drawn = charts.gain_chart(frames.gains_by(evaluation), evaluation.unit)
+        drawn = intervals.gain_chart(frames.gains_by(evaluation), evaluation.unit)
         st.altair_chart(drawn, alt="Gain over the incumbent and each yardstick, with intervals and the zero line")
     with right:
-        drawn = charts.value_chart(frames.values([chosen]), f"mean {evaluation.quantity}", evaluation.unit)
+        drawn = intervals.value_chart(frames.values([chosen]), f"mean {evaluation.quantity}", evaluation.unit)
         st.altair_chart(drawn, alt="Cost of candidate and incumbent, with intervals")
     st.text(f"By {evaluation.estimator} on {evaluation.evaluated_on}.")
     st.caption(
@@ -77,7 +81,7 @@ def inside(network: dict[str, Any], plays: dict[str, Any] | None) -> None:
     said = "A warehouse or a store; it stands out in the picture."
     place = left.selectbox("Place", places, index=places.index(first), help=said)
     edges = stock.edges(network, place)
-    drawn = network_charts.network_chart(stock.nodes(network, place), edges)
+    drawn = charts.network_chart(stock.nodes(network, place), edges)
     st.altair_chart(drawn, alt=f"The network: who supplies whom, with lead times; {place} stands out")
     if len(edges) < len(network["edges"]):
         st.caption(plain(f"{len(edges):,} edges of {place} are drawn, of {len(network['edges']):,} in the network."))
@@ -88,7 +92,7 @@ def inside(network: dict[str, Any], plays: dict[str, Any] | None) -> None:
     traces(network, plays, str(product), str(place))
     st.subheader("Cost by cause", anchor=False)
     split = stock.cost_split(plays, str(product))
-    st.altair_chart(network_charts.cost_chart(split), alt="Holding, underage and purchase cost under both policies")
+    st.altair_chart(charts.cost_chart(split), alt="Holding, underage and purchase cost under both policies")
     st.caption("One product's play as it happened in the simulator, not an estimate: it has no interval.")
 
 
@@ -98,7 +102,7 @@ def traces(network: dict[str, Any], plays: dict[str, Any], product: str, place: 
     found = {name: stock.trace(plays, network, product, place, name) for name in QUANTITIES}
     columns = st.columns(2)
     for number, (name, frame) in enumerate((name, frame) for name, frame in found.items() if not frame.is_empty()):
-        drawn = network_charts.trace_chart(frame, QUANTITIES[name], counted_from)
+        drawn = charts.trace_chart(frame, QUANTITIES[name], counted_from)
         with columns[number % 2]:
             st.altair_chart(drawn, alt=f"{QUANTITIES[name]} at {place} through time, candidate against incumbent")
 
@@ -111,7 +115,7 @@ def learning(curve: dict[str, Any] | None, chosen: Iteration) -> None:
         return
     evaluation = chosen.report.evaluation
     unit = evaluation.unit if evaluation else "cost per store and period"
-    drawn = network_charts.learning_chart(stock.learning(curve), int(curve["best"]), unit)
+    drawn = charts.learning_chart(stock.learning(curve), int(curve["best"]), unit)
     st.altair_chart(drawn, alt="Cost by epoch on training and dev periods, and the epoch that was kept")
     if stock.every(len(curve["epochs"])) > 1:
         st.caption(f"One epoch in {stock.every(len(curve['epochs']))} is drawn.")

@@ -11,7 +11,8 @@ from app import panels
 from app.checks import checks
 from app.guard import NOTHING_YET, nothing_yet, present, reading
 from app.links import newest_judged
-from app.queries import Iteration, Overview, overview
+from app.queries.iterations import Iteration
+from app.queries.overview import Overview, overview
 from app.style import figure, plain
 
 WAITING = "waits for approval"

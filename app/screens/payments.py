@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, frames, panels
+from app import frames, panels
+from app.charts import intervals
+from app.charts import payments as charts
 from app.checks import checks
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
-from app.queries import Iteration, PaymentsEvidence, overview, payments_evidence
+from app.queries.iterations import Iteration
+from app.queries.overview import overview
+from app.queries.payments import PaymentsEvidence, payments_evidence
 from app.style import figure
 from quaestor.registry.evaluation import Evaluation
 
@@ -50,11 +54,11 @@ def over_generations(generations: tuple[Iteration, ...], evidence: PaymentsEvide
     left, right = st.columns(2)
     with left:
         st.subheader("Value over iterations", anchor=False)
-        drawn = charts.value_chart(frames.values(judged), quantity, unit)
+        drawn = intervals.value_chart(frames.values(judged), quantity, unit)
         st.altair_chart(drawn, alt="Value of candidate and incumbent in each iteration, with intervals")
     with right:
         st.subheader("Gain over iterations", anchor=False)
-        drawn = charts.gain_chart(frames.gains(judged), unit)
+        drawn = intervals.gain_chart(frames.gains(judged), unit)
         st.altair_chart(drawn, alt="Gain of each iteration over its incumbent, with its interval and the zero line")
     st.caption(
         f"Whiskers: {evaluation.difference.confidence:.0%} intervals. Each iteration is compared with the incumbent of "
@@ -76,7 +80,7 @@ def estimate(chosen: Iteration, evaluation: Evaluation, evidence: PaymentsEviden
     if truth is not None:
         said = "Known only in a simulated world: 0 % is the uniform policy, 100 % the best possible one."
         columns[3].metric("True share of the gap", f"{truth:.1%}", help=said)
-    drawn = charts.gain_chart(frames.gains_by(evaluation), evaluation.unit)
+    drawn = intervals.gain_chart(frames.gains_by(evaluation), evaluation.unit)
     st.altair_chart(drawn, alt="The gain by every estimator, with intervals and the zero line")
     st.text(f"Estimated by {evaluation.estimator} on {evaluation.evaluated_on}.")
 

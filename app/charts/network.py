@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts import HEIGHT, POLICIES, POLICY_COLOURS, TOP, Chart, above
+from app.charts.axes import HEIGHT, POLICIES, POLICY_COLOURS, TOP, Chart, above
 from app.stock import CAUSES
 from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY
 

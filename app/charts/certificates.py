@@ -1,0 +1,30 @@
+"""A certified bound over attack budgets."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from app.certified import ATTACK, BARE, BOUND, NOMINAL, PLUG_IN
+from app.charts.axes import FREE, WHOLE, Chart, above, numbers
+from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, SKY
+
+
+def certificate_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
+    """A certified bound over budgets with what it is compared with; frame: budget, line, value."""
+    lines = [BOUND, ATTACK, NOMINAL, BARE, PLUG_IN]
+    colours, dashes = [CANDIDATE, AMBER, GREY, INCUMBENT, SKY], [[1, 0], [6, 3], [1, 0], [2, 3], [8, 2, 2, 2]]
+    legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
+    base = alt.Chart(frame).encode(
+        x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)", scale=WHOLE),
+        y=alt.Y("value:Q", axis=above(f"mean {quantity} ({unit})"), scale=FREE),
+        tooltip=["line", alt.Tooltip("budget:Q", format="g"), *numbers("value")],
+    )
+    drawn = base.mark_line(strokeWidth=2.5).encode(
+        color=alt.Color("line:N", sort=lines, scale=alt.Scale(domain=lines, range=colours), legend=legend),
+        strokeDash=alt.StrokeDash("line:N", sort=lines, scale=alt.Scale(domain=lines, range=dashes), legend=legend),
+    )
+    points = base.transform_filter(alt.datum.line == BOUND).mark_point(
+        filled=True, opacity=1, size=70, color=CANDIDATE, shape="diamond"
+    )
+    return alt.layer(drawn, points).properties(height=400)

@@ -1,0 +1,76 @@
+"""Every iteration with what was written down of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from app.queries.store import content, reading
+from quaestor.registry.judging import HEALTH
+from quaestor.registry.report import IterationReport, reports
+from quaestor.store import Connection, evidence, iterations
+
+Kind: TypeAlias = Literal["payments", "inventory"]
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """An iteration and what was written down of it; number: its place among its system's iterations, from 0.
+
+    health: the evidence behind the alarms, where there is any.
+    """
+
+    report: IterationReport
+    kind: Kind
+    number: int
+    parent_id: str | None
+    created_at: datetime
+    manifest: dict[str, Any]
+    health: dict[str, Any] | None
+
+    @property
+    def iteration_id(self) -> str:
+        """Its id."""
+        return self.report.iteration_id
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The manifest of what it learnt from."""
+        return dict(self.manifest["data"])
+
+    @property
+    def label(self) -> str:
+        """How it is named on axes and in lists."""
+        return f"{self.number} · {self.iteration_id[:12]}"
+
+
+def all_iterations() -> tuple[Iteration, ...]:
+    """Every iteration, oldest first."""
+    with reading() as connection:
+        return every(connection)
+
+
+def every(connection: Connection) -> tuple[Iteration, ...]:
+    """Every iteration in an open store, oldest first."""
+    rows = {row["iteration_id"]: row for row in iterations.listing(connection).iter_rows(named=True)}
+    manifests = {name: json.loads(row["manifest"]) for name, row in rows.items()}
+    stocked = {rows[name]["system"] for name, manifest in manifests.items() if "network_id" in manifest["data"]}
+    numbers: dict[str, int] = {}
+    found = []
+    for report in reports(connection):
+        name, system = report.iteration_id, report.system
+        numbers[system] = numbers.get(system, -1) + 1
+        found.append(
+            Iteration(
+                report=report,
+                kind="inventory" if system in stocked else "payments",
+                number=numbers[system],
+                parent_id=rows[name]["parent_id"],
+                created_at=rows[name]["created_at"],
+                manifest=manifests[name],
+                health=content(evidence.latest(connection, name, HEALTH, report.incumbent_id)),
+            )
+        )
+    return tuple(found)
