@@ -29,3 +29,21 @@ class StoreDamagedError(QuaestorError):
     """The store is not one that this version can read."""
 
     exit_code = 5
+
+
+class LeaseHeldError(QuaestorError):
+    """Another run is at the same work; the message says who, since when, and what to do."""
+
+    exit_code = 4
+
+
+class LeaseLostError(QuaestorError):
+    """This run may not write any more: its lease ran out or was granted to another."""
+
+    exit_code = 4
+
+
+class OvertakenError(QuaestorError):
+    """Another person or the canary gate moved the live policy first; the message says who and when."""
+
+    exit_code = 4

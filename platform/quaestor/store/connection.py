@@ -12,6 +12,7 @@ import duckdb
 import tenacity
 
 from quaestor.errors import StoreBusyError, StoreDamagedError
+from quaestor.store import fencing
 from quaestor.store.migration import applied_version, migrate, migrations
 
 Connection = duckdb.DuckDBPyConnection
@@ -42,14 +43,16 @@ class Store:
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection inside one transaction: committed at the end, rolled back on any error.
 
-        Raises StoreBusyError when another process holds the store longer than `patience`, StoreDamagedError
-        when the file is not a store of this version.
+        Every lease under which this is called is proved first. Raises StoreBusyError when another process holds the
+        store longer than `patience`, StoreDamagedError when the file is not a store of this version, LeaseLostError
+        when a lease is not held any more.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._alone(), closing(self._open(read_only=False)) as connection:
             migrate(connection)
             connection.begin()
             try:
+                fencing.prove_carried(connection, self.path)
                 yield connection
                 connection.commit()
             except BaseException:
