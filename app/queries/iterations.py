@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from app.queries.store import content, reading
+from app.queries.store import reading
 from quaestor.registry.judging import HEALTH
 from quaestor.registry.report import IterationReport, reports
 from quaestor.store import Connection, evidence, iterations
@@ -57,6 +57,7 @@ def every(connection: Connection) -> tuple[Iteration, ...]:
     rows = {row["iteration_id"]: row for row in iterations.listing(connection).iter_rows(named=True)}
     manifests = {name: json.loads(row["manifest"]) for name, row in rows.items()}
     stocked = {rows[name]["system"] for name, manifest in manifests.items() if "network_id" in manifest["data"]}
+    health = evidence.newest(connection, HEALTH)
     numbers: dict[str, int] = {}
     found = []
     for report in reports(connection):
@@ -70,7 +71,12 @@ def every(connection: Connection) -> tuple[Iteration, ...]:
                 parent_id=rows[name]["parent_id"],
                 created_at=rows[name]["created_at"],
                 manifest=manifests[name],
-                health=content(evidence.latest(connection, name, HEALTH, report.incumbent_id)),
+                health=_against(health.get(name, {}), report.incumbent_id),
             )
         )
     return tuple(found)
+
+
+def _against(found: dict[str | None, dict[str, Any]], incumbent_id: str | None) -> dict[str, Any] | None:
+    """The newest evidence against an incumbent, or of all where there is none to be against."""
+    return found.get(incumbent_id) if incumbent_id else next(iter(found.values()), None)

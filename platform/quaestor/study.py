@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import tomllib
 import types
@@ -36,7 +37,7 @@ def parse(record_type: type[Record], mapping: Mapping[str, Any], where: str) -> 
     Raises UsageError for an unknown key (with the nearest known one), a missing key, a value of the wrong
     type, or a value that the dataclass itself refuses.
     """
-    hints = typing.get_type_hints(record_type)
+    hints = _hints(record_type)
     fields = {field.name: field for field in dataclasses.fields(record_type) if field.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
@@ -67,6 +68,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f" Did you mean {near[0]!r}?"
     return f" Known: {', '.join(sorted(choices))}."
+
+
+@functools.cache
+def _hints(record_type: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(record_type)
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

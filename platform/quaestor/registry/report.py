@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import polars as pl
-
 from quaestor.certification.certificate import Certificate
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.judging import CERTIFICATE, EVALUATION
@@ -50,23 +48,32 @@ class IterationReport:
 
 def reports(connection: Connection, system: str | None = None) -> list[IterationReport]:
     """A report of every iteration, oldest first."""
-    exported = bundles.listing(connection)
-    return [_report(connection, row, exported) for row in with_stages(connection, system).iter_rows(named=True)]
+    exported = dict(bundles.listing(connection).select("iteration_id", "folder").iter_rows())
+    evaluated = evidence.newest(connection, EVALUATION, system)
+    certified = evidence.newest(connection, CERTIFICATE, system)
+    return [
+        _report(row, evaluated.get(row["iteration_id"], {}), certified.get(row["iteration_id"], {}), exported)
+        for row in with_stages(connection, system).iter_rows(named=True)
+    ]
 
 
-def _report(connection: Connection, row: dict[str, Any], exported: pl.DataFrame) -> IterationReport:
-    name, incumbent_id = row["iteration_id"], row["incumbent_id"]
-    evaluated = evidence.latest(connection, name, EVALUATION, incumbent_id)
-    certified = evidence.latest(connection, name, CERTIFICATE)
-    folders = exported.filter(pl.col("iteration_id") == name)["folder"]
+def _report(
+    row: dict[str, Any],
+    evaluated: dict[str | None, Any],
+    certified: dict[str | None, Any],
+    exported: dict[str, str],
+) -> IterationReport:
+    against = row["incumbent_id"]
+    evaluation = evaluated.get(against) if against else next(iter(evaluated.values()), None)
+    certificate = next(iter(certified.values()), None)
     return IterationReport(
         system=row["system"],
-        iteration_id=name,
+        iteration_id=row["iteration_id"],
         policy=row["policy"],
         stage=row["stage"],
-        incumbent_id=incumbent_id,
+        incumbent_id=against,
         reasons=tuple(row["reasons"]),
-        evaluation=parse(Evaluation, evaluated[1], "evaluation") if evaluated else None,
-        certificate=parse(Certificate, certified[1], "certificate") if certified else None,
-        bundle=folders[-1] if len(folders) else None,
+        evaluation=parse(Evaluation, evaluation, "evaluation") if evaluation else None,
+        certificate=parse(Certificate, certificate, "certificate") if certificate else None,
+        bundle=exported.get(row["iteration_id"]),
     )

@@ -40,6 +40,25 @@ def latest(
     return None if row is None else (row[0], json.loads(row[1]))
 
 
+def newest(
+    connection: duckdb.DuckDBPyConnection, kind: str, system: str | None = None
+) -> dict[str, dict[str | None, Any]]:
+    """The newest evidence of a kind of every iteration: iteration_id → incumbent_id → parsed content, the newest
+    first. Evidence that names no incumbent is under None."""
+    rows = connection.execute(
+        "select iteration_id, incumbent_id, content::varchar from evidence "
+        "where kind = $kind and ($system is null or iteration_id in "
+        "(select iteration_id from iterations where system = $system)) "
+        "qualify row_number() over (partition by iteration_id, incumbent_id order by created_at desc, evidence_id) = 1 "
+        "order by created_at desc, evidence_id",
+        {"kind": kind, "system": system},
+    ).fetchall()
+    found: dict[str, dict[str | None, Any]] = {}
+    for iteration_id, incumbent_id, content in rows:
+        found.setdefault(iteration_id, {})[incumbent_id] = json.loads(content)
+    return found
+
+
 def of_kind(connection: duckdb.DuckDBPyConnection, kind: str) -> pl.DataFrame:
     """All evidence of a kind, oldest first: system, iteration_id, incumbent_id, content (JSON), created_at."""
     return connection.execute(
