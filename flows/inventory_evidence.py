@@ -1,9 +1,8 @@
-"""Gathers the evidence about an order policy: evaluation, pictures and certificate."""
+"""Gathers the evidence about an order policy: evaluation, the demand it was played on, and certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
 from models.inventory.graph_export import GraphRunner
-from models.inventory.pictures import picture, spread_rows
 from models.inventory.scenarios import Scenarios
 from models.smoothing.inventory_periods import period_costs
 from models.smoothing.noise import NoiseScales
@@ -24,13 +22,16 @@ from quaestor.registry.judging import EVALUATION, has, keep
 from quaestor.registry.played import evaluate_played
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
+from quaestor.simulation.period import Stock
+from quaestor.simulation.scenarios import SCENARIOS, PlainScenarios, scenarios_json
 from quaestor.store import audit
 
 CERTIFYING_CODE = ("models.smoothing", "models.inventory", "quaestor.certification", "quaestor.randomness")
 
 
-PICTURED = 3
-"""Products whose stock and flow are kept for the console."""
+KEPT_PRODUCTS, KEPT_RECORDS = 24, 60_000
+"""Products whose held-out demand is kept with an iteration, so that its policy can be played again without torch: at
+most so many, and no more than so many records of demand in all."""
 
 
 def ensure_incumbent(
@@ -60,8 +61,10 @@ def evaluate_candidate(
     yardsticks: dict[str, PolicyIteration],
     say: Callable[[str], None],
 ) -> bool:
-    """Keeps the paired evaluation on the test weeks and what the rollouts looked like; False where it is there."""
-    if has(settings.store, candidate.iteration_id, EVALUATION, incumbent.iteration_id):
+    """Keeps the paired evaluation on the test weeks and some of their demand; False where both are there."""
+    if all(
+        has(settings.store, candidate.iteration_id, kind, incumbent.iteration_id) for kind in (SCENARIOS, EVALUATION)
+    ):
         return False
     test = recorded.problem.test
     say(f"{study.system}: evaluating on {test.batch} products × {test.periods - study.windows.warmup} held-out weeks")
@@ -77,14 +80,10 @@ def evaluate_candidate(
         f"{test.batch} products in held-out periods {first} to {study.windows.test[1] - 1}",
         study.gate.confidence,
     )
-    pictures = {
-        "network_id": recorded.data["network_id"],
-        "first_period": study.windows.test[0] + study.windows.history,
-        "warmup": study.windows.warmup,
-        "candidate": _pictures(recorded, candidate),
-        "incumbent": _pictures(recorded, incumbent),
-    }
-    keep(settings.store, candidate.iteration_id, "plays", pictures, incumbent.iteration_id)
+    played_by = {name: iteration.iteration_id for name, iteration in yardsticks.items()}
+    replayable = {"network_id": recorded.data["network_id"], "yardsticks": played_by}
+    replayable |= scenarios_json(kept_scenarios(study, recorded))
+    keep(settings.store, candidate.iteration_id, SCENARIOS, replayable, incumbent.iteration_id)
     keep(settings.store, candidate.iteration_id, EVALUATION, evaluation.as_json(), incumbent.iteration_id)
     return True
 
@@ -126,8 +125,19 @@ def inventory_spec(iteration: PolicyIteration) -> InventorySpec:
     return spec
 
 
-def _pictures(recorded: Recorded, iteration: PolicyIteration) -> dict[str, Any]:
-    test = recorded.problem.test
-    rows = spread_rows(test, PICTURED)
-    pictures = picture(recorded.problem.layout, graph_runner(iteration), test, rows)
-    return {recorded.panel.products[row]: made for row, made in zip(rows, pictures, strict=True)}
+def kept_scenarios(study: InventoryStudy, recorded: Recorded) -> PlainScenarios:
+    """A few products of the test window, evenly spread over all, as they are kept for the console."""
+    test, windows = recorded.problem.test, study.windows
+    records = test.demand.shape[1] * test.demand.shape[2]
+    count = max(1, min(KEPT_PRODUCTS, KEPT_RECORDS // records, test.batch))
+    rows = np.linspace(0, test.batch - 1, count).round().astype(np.int64)
+    return PlainScenarios(
+        products=tuple(recorded.panel.products[row] for row in rows),
+        first_period=windows.test[0] + windows.history,
+        history=windows.history,
+        warmup=windows.warmup,
+        recorded=study.drawn is None,
+        demand=recorded.panel.units[rows][:, :, slice(*windows.test)],
+        calendar=test.calendar.double().numpy(),
+        opening=Stock(test.on_hand[rows].double().numpy(), test.in_transit[rows].double().numpy()),
+    )

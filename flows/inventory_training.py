@@ -11,7 +11,7 @@ from flows.studies import InventoryStudy
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
 from models.inventory.graph_export import inventory_graph
 from models.inventory.hdpo import Checkpoint, HDPOParams, train
-from models.inventory.pictures import opening_observations
+from models.inventory.observation import opening_observations
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import PolicyParams, build_policy
 from models.inventory.policies.newsvendor import NewsvendorParams
@@ -34,6 +34,14 @@ CODE = ("models.inventory", "quaestor.log.demand", "quaestor.export.spec", "quae
 GOLDEN_ROUNDS = 8
 
 
+def policy_inputs(
+    study: InventoryStudy, recorded: Recorded, params: PolicyParams, hdpo: HDPOParams, noise_scale: float, role: str
+) -> Inputs:
+    """What determines a policy of a study on this demand."""
+    configuration = {"policy": asdict(params), "hdpo": asdict(hdpo), "noise_scale": noise_scale, "role": role}
+    return Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(CODE))
+
+
 def train_policy(
     settings: Settings,
     study: InventoryStudy,
@@ -47,8 +55,7 @@ def train_policy(
 ) -> tuple[PolicyIteration, bool]:
     """Trains and registers a policy, or finds it: equal inputs are never trained twice, and an interrupted
     training goes on where it stopped."""
-    configuration = {"policy": asdict(params), "hdpo": asdict(hdpo), "noise_scale": noise_scale, "role": role}
-    inputs = Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(CODE))
+    inputs = policy_inputs(study, recorded, params, hdpo, noise_scale, role)
     known = registry.find(settings.store, settings.data, inputs)
     if known is not None:
         return known, False
@@ -97,7 +104,7 @@ def train_yardsticks(
 ) -> dict[str, PolicyIteration]:
     """Every classical policy, fitted by the same gradients on the same weeks."""
     trained = {}
-    for name, params in _yardsticks(study.windows.history).items():
+    for name, params in yardstick_params(study.windows.history).items():
         trained[name], _ = train_policy(
             settings, study, recorded, params, study.yardsticks, 0.0, "yardstick", None, lambda _: None
         )
@@ -105,7 +112,8 @@ def train_yardsticks(
     return trained
 
 
-def _yardsticks(window: int) -> dict[str, PolicyParams]:
+def yardstick_params(window: int) -> dict[str, PolicyParams]:
+    """The classical policies by name."""
     return {
         "newsvendor": NewsvendorParams(window=window),
         "newsvendor, learned quantile": NewsvendorParams(quantile="learned", window=window),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -59,3 +60,17 @@ def observe(
         past_demand = past_demand + noise.demand[:, :, now - window : now]
     calendar = scenarios.calendar[now].expand(scenarios.batch, -1)
     return Observation(on_hand, in_transit, past_demand, calendar)
+
+
+def opening_observations(scenarios: Scenarios, window: int, count: int) -> list[dict[str, Any]]:
+    """What a policy sees in the first period of the first `count` scenarios, by input name, as nested lists."""
+    first = observe(scenarios, scenarios.start, 0, window, None)
+    return [
+        {
+            "on_hand": first.on_hand[row].tolist(),
+            "in_transit": first.in_transit[row].tolist(),
+            "past_demand": first.past_demand[row].tolist(),
+            "calendar": first.calendar[row].tolist(),
+        }
+        for row in range(count)
+    ]

@@ -5,25 +5,35 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import flows.inventory_training as training
 from flows.certifying import verify_case
+from flows.inventory_evidence import graph_runner
 from flows.inventory_problem import load_problem
 from flows.retrain_inventory import run_retrain_inventory
 from flows.studies import read_inventory_study
 from flows.verify import case_of, climb
+from models.inventory.rollout import rollout
 from quaestor.errors import UsageError
 from quaestor.export.bundle import CERTIFICATE, EPISODES, open_bundle
+from quaestor.export.inventory_policy import InventoryPolicy
+from quaestor.export.policy import GRAPH, SPEC, load_policy
 from quaestor.export.runtime import load
 from quaestor.export.verification import read_certificate
 from quaestor.log.ingest import ingest_file
 from quaestor.registry import iteration as registry
 from quaestor.settings import Settings
-from quaestor.store import Store, evidence
+from quaestor.simulation.figures import cost
+from quaestor.simulation.network import plain_network
+from quaestor.simulation.play import play_policy
+from quaestor.simulation.scenarios import SCENARIOS, scenarios_from
+from quaestor.store import Store, evidence, networks
 
 NETWORK = """
 name = "corner-shops"
@@ -123,14 +133,15 @@ def test_from_a_csv_to_a_bundle_that_orders(settings: Settings, study: Path, tmp
     with settings.store.read() as connection:
         _, evaluation = evidence.latest(connection, made.candidate_id, "evaluation", made.incumbent_id)
         _, curve = evidence.latest(connection, made.candidate_id, "learning_curve")
-        _, plays = evidence.latest(connection, made.candidate_id, "plays")
+        _, kept = evidence.latest(connection, made.candidate_id, SCENARIOS, made.incumbent_id)
+        network = networks.get(connection, kept["network_id"])
         _, certificate = evidence.latest(connection, made.candidate_id, "certificate")
     yardsticks = {"to newsvendor", "to newsvendor, learned quantile", "to base stock"}
     assert set(evaluation["others"]) == yardsticks | {"to the incumbent, paired by series alone"}
     assert evaluation["difference"]["method"] == "block bootstrap"
     assert evaluation["pairs"] == 12
     assert len(curve["epochs"]) == 6
-    assert len(plays["candidate"]) == 3
+    _played_again_without_torch(settings, study, made.candidate_id, network, kept)
     assert all(
         bound >= attacked for bound, attacked in zip(certificate["bounds"], certificate["attacked"], strict=True)
     )
@@ -151,6 +162,24 @@ def test_from_a_csv_to_a_bundle_that_orders(settings: Settings, study: Path, tmp
     stock = {row["product"]: row["on_hand"][0] for row in rows}
     assert all(units <= stock[product] + 1e-4 for product, units in shipped.iter_rows())
     _verified_rung_by_rung(study, bundle.path)
+
+
+def _played_again_without_torch(
+    settings: Settings, study: Path, candidate_id: str, network: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    """What the console plays from the exported graph costs what the evaluated rollouts cost, product by product."""
+    params, scenarios = read_inventory_study(study), scenarios_from(kept)
+    recorded = load_problem(settings, params)
+    assert scenarios.products == recorded.panel.products
+    for iteration_id in (candidate_id, *kept["yardsticks"].values()):
+        iteration = registry.get(settings.store, settings.data, iteration_id)
+        policy = load_policy(iteration.read(GRAPH), iteration.read(SPEC), iteration_id)
+        assert isinstance(policy, InventoryPolicy)
+        costs = cost(play_policy(plain_network(network), policy, scenarios), scenarios.warmup)
+        with torch.no_grad():
+            total = rollout(recorded.problem.layout, graph_runner(iteration), recorded.problem.test)
+        stores = recorded.problem.layout.stores
+        np.testing.assert_allclose(costs, total[:, params.windows.warmup :].mean(dim=1) / stores, rtol=1e-4)
 
 
 def _verified_rung_by_rung(study: Path, bundle: Path) -> None:

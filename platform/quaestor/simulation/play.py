@@ -1,0 +1,91 @@
+"""Plays an exported order policy through scenarios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from quaestor.errors import UsageError
+from quaestor.export.inventory_policy import InventoryPolicy
+from quaestor.simulation.network import Floats, PlainNetwork, Terms, on_terms
+from quaestor.simulation.period import Stock, by_node, step
+from quaestor.simulation.scenarios import PlainScenarios
+
+
+class Orders(Protocol):
+    """Feasible orders (batch, edge), in units, from the stock before a period and the demand (batch, store, past)
+    and calendar (feature,) known by then."""
+
+    def __call__(self, period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Played:
+    """Every period of every scenario. on_hand, in_transit (batch, period, place): units at the start of the period;
+    orders (batch, period, edge); demand and unmet (batch, period, store): what was not served from stock. holding
+    (batch, period, place), underage (batch, period, store), purchase (batch, period, edge): cost."""
+
+    on_hand: Floats
+    in_transit: Floats
+    orders: Floats
+    demand: Floats
+    unmet: Floats
+    holding: Floats
+    underage: Floats
+    purchase: Floats
+
+
+def play(network: PlainNetwork, orders: Orders, scenarios: PlainScenarios) -> Played:
+    """Plays all scenarios at once."""
+    stock = scenarios.opening.with_slots(network.longest_lead_time)
+    kept: dict[str, list[Floats]] = {name: [] for name in Played.__dataclass_fields__}
+    for period in range(scenarios.periods):
+        now = scenarios.history + period
+        placed = orders(period, stock, scenarios.demand[:, :, :now], scenarios.calendar[now])
+        demand = scenarios.demand[:, :, now]
+        following, costs = step(network, stock, placed, demand)
+        shipped = by_node(network.source, placed, network.nodes)[:, : len(network.places)]
+        available = (stock.on_hand - shipped)[:, network.warehouses :]
+        kept["on_hand"].append(stock.on_hand)
+        kept["in_transit"].append(stock.in_transit.sum(axis=2))
+        kept["orders"].append(placed)
+        kept["demand"].append(demand)
+        kept["unmet"].append(np.maximum(demand - np.maximum(available, 0), 0))
+        for cause in ("holding", "underage", "purchase"):
+            kept[cause].append(getattr(costs, cause))
+        stock = following
+    return Played(**{name: np.stack(arrays, axis=1) for name, arrays in kept.items()})
+
+
+def play_policy(
+    network: PlainNetwork, policy: InventoryPolicy, scenarios: PlainScenarios, terms: Terms | None = None
+) -> Played:
+    """Plays an exported policy, without its smoothing noise, on the network's own terms or on others.
+
+    The policy was learnt for the network as it was: other costs and lead times happen to it, it is not told of them.
+    Raises UsageError where the policy is not of this network or looks further back than demand is known.
+    """
+    spec, own = policy.spec, terms or Terms()
+    if spec.places != network.places or len(spec.edges) != len(network.source):
+        raise UsageError("This policy was learnt for another network; it cannot be played on this one.")
+    if spec.window > scenarios.history:
+        raise UsageError(f"The policy looks {spec.window} periods back, but only {scenarios.history} are known.")
+    if len(spec.calendar) != scenarios.calendar.shape[1]:
+        raise UsageError("The kept scenarios lack the calendar that the policy reads; evaluate the iteration again.")
+    batch = len(scenarios.products)
+    silent = np.zeros((batch, len(network.places)))
+
+    def orders(period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats:
+        known = past_demand.shape[2]
+        inputs = {
+            "on_hand": stock.on_hand,
+            "in_transit": stock.seen_in(spec.lead),
+            "past_demand": past_demand[:, :, known - spec.window :],
+            "calendar": np.broadcast_to(calendar, (batch, len(calendar))),
+            "scale": silent,
+        }
+        return policy.orders(scenarios.products, [scenarios.first_period + period] * batch, inputs)
+
+    return play(on_terms(network, own), orders, scenarios.times(own.demand))
