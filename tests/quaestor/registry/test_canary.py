@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from quaestor.errors import UsageError
+from quaestor.errors import OvertakenError, UsageError
 from quaestor.export.replay import target_probabilities
 from quaestor.log.ingest import ingest_file
 from quaestor.registry.canary import CanaryParams, CanaryRounds, CanaryState, canary_sequence, watch
@@ -168,7 +168,7 @@ def test_no_move_of_somebody_else_is_undone(settings: Settings, pair: tuple[str,
     """A canary that was replaced between the look and the move is not what would be rolled back."""
     third = approved(settings, 2, "policy 2").iteration_id
     promote(settings.store, third, "bob", "urgent")
-    with pytest.raises(UsageError, match="not live any more"):
+    with pytest.raises(OvertakenError, match="not live any more: bob promoted"):
         roll_back(settings.store, "bandit", "canary gate", "too slow", pair[0])
     with settings.store.read() as connection:
         assert audit.live(connection, "bandit") == third

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 
+import polars as pl
 import pytest
 
-from quaestor.errors import GateRefusedError, QuaestorError, UsageError
+from quaestor.errors import GateRefusedError, OvertakenError, QuaestorError, UsageError
 from quaestor.registry import iteration as registry
-from quaestor.registry.promotion import promote, reject, roll_back
+from quaestor.registry.promotion import last_move, promote, reject, roll_back
 from quaestor.registry.report import reports
 from quaestor.settings import Settings
 from quaestor.store import audit
@@ -97,23 +100,70 @@ def test_the_live_iteration_cannot_be_rejected(settings: Settings) -> None:
         reject(settings.store, iteration.iteration_id, "ann", "worse")
 
 
-def test_two_promoters_at_once(settings: Settings) -> None:
-    """Each move knows the one before it: the trail is one chain, and one iteration is live at its end."""
-    names = [approved(settings, seed, f"policy {seed}").iteration_id for seed in range(2)]
-    threads = [
-        threading.Thread(target=promote, args=(settings.store, name, f"promoter {n}", "mine"))
-        for n, name in enumerate(names)
-    ]
+def _all_at_once(*moves: Callable[[], object]) -> list[OvertakenError]:
+    """Makes the moves in threads that have all seen the same past; returns what those that came too late were told."""
+    told: list[OvertakenError] = []
+
+    def make(move: Callable[[], object]) -> None:
+        try:
+            move()
+        except OvertakenError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=make, args=(move,)) for move in moves]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return told
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_of_promoters_at_once_one_wins_and_the_others_are_told_who_and_when(settings: Settings, before: int) -> None:
+    names = [approved(settings, seed, f"policy {seed}").iteration_id for seed in range(3 + before)]
+    for name in names[3:]:
+        promote(settings.store, name, "zoe", "the first")
     with settings.store.read() as connection:
-        moves = audit.trail(connection).filter(audit.trail(connection)["action"] == "promote")
-    first, second = moves.iter_rows(named=True)
-    assert first["previous_id"] is None
-    assert second["previous_id"] == first["iteration_id"]
-    assert _live(settings) == second["iteration_id"]
+        seen = last_move(connection, "bandit")
+    told = _all_at_once(
+        *(
+            partial(promote, settings.store, name, f"promoter {n}", "mine", seen=seen)
+            for n, name in enumerate(names[:3])
+        )
+    )
+    with settings.store.read() as connection:
+        moves = audit.trail(connection).filter(pl.col("action") == "promote")
+    winner = moves.row(-1, named=True)
+    assert len(moves) == 1 + before
+    assert _live(settings) == winner["iteration_id"]
+    assert len(told) == 2
+    for error in told:
+        assert f"{winner['actor']} promoted {winner['iteration_id'][:12]} at {winner['entered_at']:%Y-%m-%d}" in str(
+            error
+        )
+        assert error.exit_code == 4
+
+
+def test_of_a_promotion_and_a_roll_back_at_once_one_wins(settings: Settings) -> None:
+    one, two, three = (approved(settings, seed, f"policy {seed}").iteration_id for seed in range(3))
+    for name in (one, two):
+        promote(settings.store, name, "ann", "better")
+    with settings.store.read() as connection:
+        seen = last_move(connection, "bandit")
+    told = _all_at_once(
+        partial(promote, settings.store, three, "bob", "better yet", seen=seen),
+        partial(roll_back, settings.store, "bandit", "cat", "complaints", seen=seen),
+        partial(roll_back, settings.store, "bandit", "dan", "complaints", seen=seen),
+    )
+    assert len(told) == 2
+    assert _live(settings) in (one, three)
+
+
+def test_two_who_promote_the_same_agree(settings: Settings) -> None:
+    name = approved(settings).iteration_id
+    assert _all_at_once(*(partial(promote, settings.store, name, who, "yes", seen=0) for who in ("ann", "bob"))) == []
+    with settings.store.read() as connection:
+        assert audit.trail(connection)["action"].to_list().count("promote") == 1
 
 
 def test_a_name_must_mean_one_iteration(settings: Settings) -> None:
