@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.alone import alone
 from flows.tasks import say, step
 from quaestor.export.from_iteration import export_iteration
 from quaestor.export.signature import signing_key
@@ -16,9 +17,16 @@ from quaestor.settings import Settings
 def export_one(iteration_id: str, out: Path | None = None, override: str | None = None) -> tuple[str, bool]:
     """Exports one iteration, signed where QUAESTOR_SIGNING_KEY is set; returns its folder and whether it is new."""
     settings = Settings()
-    bundle, new = export_iteration(
-        settings.store, settings.data, iteration_id, out or settings.bundles, settings.actor, override, signing_key()
-    )
+    with alone(f"bundle of {iteration_id[:12]}"):
+        bundle, new = export_iteration(
+            settings.store,
+            settings.data,
+            iteration_id,
+            out or settings.bundles,
+            settings.actor,
+            override,
+            signing_key(),
+        )
     return str(bundle.path), new
 
 
