@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from app.queries.store import reading
+from app.queries.store import remembered
 from quaestor.registry.judging import HEALTH
 from quaestor.registry.report import IterationReport, reports
 from quaestor.store import Connection, evidence, iterations
@@ -46,12 +46,6 @@ class Iteration:
         return f"{self.number} · {self.iteration_id[:12]}"
 
 
-def all_iterations() -> tuple[Iteration, ...]:
-    """Every iteration, oldest first."""
-    with reading() as connection:
-        return every(connection)
-
-
 def every(connection: Connection) -> tuple[Iteration, ...]:
     """Every iteration in an open store, oldest first."""
     rows = {row["iteration_id"]: row for row in iterations.listing(connection).iter_rows(named=True)}
@@ -75,6 +69,12 @@ def every(connection: Connection) -> tuple[Iteration, ...]:
             )
         )
     return tuple(found)
+
+
+@remembered
+def all_iterations(connection: Connection) -> tuple[Iteration, ...]:
+    """Every iteration, oldest first."""
+    return every(connection)
 
 
 def _against(found: dict[str | None, dict[str, Any]], incumbent_id: str | None) -> dict[str, Any] | None:

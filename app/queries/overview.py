@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import polars as pl
 
 from app.queries.iterations import Iteration, every
-from app.queries.store import reading
-from quaestor.clock import utc_now
-from quaestor.store import arrivals, audit, health
+from app.queries.store import remembered
+from quaestor.store import Connection, arrivals, audit, health
+from quaestor.store.snapshot import snapshot
 
 AUDIT_ENTRIES = 12
 
@@ -18,24 +17,25 @@ AUDIT_ENTRIES = 12
 @dataclass(frozen=True)
 class Overview:
     """The store at one moment. live: system, iteration_id, since. newest: system, part, newest_at, oldest first.
-    entries: the latest audit entries, newest first. Times are UTC."""
+    entries: the latest audit entries, newest first. Times are UTC. snapshot: the digest of
+    the state that was read."""
 
     iterations: tuple[Iteration, ...]
     live: pl.DataFrame
     newest: pl.DataFrame
     entries: pl.DataFrame
     quarantined: int
-    read_at: datetime
+    snapshot: str
 
 
-def overview() -> Overview:
+@remembered
+def overview(connection: Connection) -> Overview:
     """Everything that the first screen says."""
-    with reading() as connection:
-        return Overview(
-            iterations=every(connection),
-            live=audit.pointers(connection),
-            newest=arrivals.newest(connection),
-            entries=audit.trail(connection).tail(AUDIT_ENTRIES).reverse(),
-            quarantined=int(health.figures(connection)["rows"]["quarantine"]),
-            read_at=utc_now(),
-        )
+    return Overview(
+        iterations=every(connection),
+        live=audit.pointers(connection),
+        newest=arrivals.newest(connection),
+        entries=audit.trail(connection).tail(AUDIT_ENTRIES).reverse(),
+        quarantined=int(health.figures(connection)["rows"]["quarantine"]),
+        snapshot=snapshot(connection),
+    )

@@ -16,6 +16,7 @@ from app.queries.inventory import inventory_evidence
 from app.queries.iterations import Iteration
 from app.queries.overview import overview
 from app.style import figure, plain
+from quaestor.clock import utc_now
 from quaestor.registry.evaluation import Evaluation
 
 QUANTITIES: dict[stock.Quantity, str] = {
@@ -38,7 +39,7 @@ def show() -> None:
     chosen, siblings = choose_iteration("inventory", known)
     evidence = reading(lambda: inventory_evidence(chosen))
     panels.headline(chosen)
-    panels.strip(checks(chosen, store.newest, store.read_at))
+    panels.strip(checks(chosen, store.newest, utc_now()))
     panels.reasons(chosen)
     panels.changed(chosen, siblings)
     if chosen.report.evaluation is not None:

@@ -14,6 +14,7 @@ from app.links import newest_judged
 from app.queries.iterations import Iteration
 from app.queries.overview import Overview, overview
 from app.style import figure, plain
+from quaestor.clock import utc_now
 
 WAITING = "waits for approval"
 
@@ -41,7 +42,7 @@ def show() -> None:
     st.subheader("Health of the evidence", anchor=False)
     for each in newest:
         st.markdown(f"**{plain(each.report.system)}**, iteration {plain(each.label)}")
-        panels.strip(checks(each, store.newest, store.read_at))
+        panels.strip(checks(each, store.newest, utc_now()))
     freshness(store)
     entries(store)
 
@@ -124,7 +125,7 @@ def _live_row(system: str, iteration: Iteration | None, since: object) -> dict[s
 
 
 def _days(store: Overview, newest_at: object) -> float | None:
-    age = store.read_at - newest_at if newest_at is not None else None  # type: ignore[operator]
+    age = utc_now() - newest_at if newest_at is not None else None  # type: ignore[operator]
     return round(age / timedelta(days=1), 1) if age is not None else None
 
 

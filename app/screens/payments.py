@@ -14,6 +14,7 @@ from app.queries.iterations import Iteration
 from app.queries.overview import overview
 from app.queries.payments import PaymentsEvidence, payments_evidence
 from app.style import figure
+from quaestor.clock import utc_now
 from quaestor.registry.evaluation import Evaluation
 
 ITERATIONS_DRAWN = 40
@@ -29,7 +30,7 @@ def show() -> None:
     chosen, generations = choose_iteration("payments", known)
     evidence = reading(lambda: payments_evidence(chosen, generations))
     panels.headline(chosen)
-    panels.strip(checks(chosen, store.newest, store.read_at))
+    panels.strip(checks(chosen, store.newest, utc_now()))
     panels.reasons(chosen)
     panels.changed(chosen, generations)
     over_generations(generations, evidence)

@@ -1,0 +1,26 @@
+"""Which state of the store a figure was read from: a digest that changes whenever anything does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import duckdb
+
+_GROWING = (
+    "ingested_files", "decisions", "outcomes", "demand", "quarantine", "networks",
+    "iterations", "evidence", "verdicts", "bundles", "audit",
+)  # fmt: skip
+
+
+def snapshot(connection: duckdb.DuckDBPyConnection) -> str:
+    """The digest (64 hexadecimal digits) of the state that a connection sees, told by counts however large it is.
+
+    Tables only grow, except that quarantined rows are released and live pointers move; both count too.
+    """
+    counts = ", ".join(f"(select count(*) from {table})" for table in _GROWING)
+    row = connection.execute(
+        f"select {counts}, (select count(released_at) from quarantine), "
+        "(select list([system, iteration_id, since::varchar] order by system) from live)"
+    ).fetchone()
+    return hashlib.sha256(json.dumps(row).encode()).hexdigest()
