@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from quaestor.errors import UsageError
+from quaestor.errors import QuaestorError, UsageError
+from quaestor.export.encoding import LARGEST
 from quaestor.export.session import Session
 from quaestor.export.spec import InventorySpec
 from quaestor.randomness import event_keys, normals
@@ -40,7 +41,8 @@ class InventoryPolicy:
         """Feasible orders (row, edge), in units, of products in periods.
 
         inputs holds on_hand, in_transit, past_demand, calendar and scale (row, place), the mean demand through
-        each place that the noise is measured in. Raises UsageError for a missing, misshapen or non-finite input.
+        each place that the noise is measured in. Raises UsageError for a missing, misshapen, non-finite or too
+        large input, and QuaestorError where the graph gives no orders for it.
         """
         rows = len(products)
         for name, shape in self.shapes().items():
@@ -49,17 +51,19 @@ class InventoryPolicy:
                 raise UsageError(f"An inventory decision needs {name!r}, {shape} numbers a row.")
             if found.shape != (rows, *shape):
                 raise UsageError(f"{name!r} must be {shape} numbers a row, found {found.shape[1:]}.")
-            if not np.isfinite(found).all():
-                raise UsageError(f"{name!r} holds a value that is not a finite number.")
-        noise = self._noise(products, periods, inputs["scale"])
-        arrays = {name: inputs[name] for name in INPUTS} | noise
+            if not (np.abs(found) <= LARGEST).all():  # also refuses NaN
+                raise UsageError(f"{name!r} holds a value that is not a finite number, or above {LARGEST:.3g}.")
+        arrays = {name: inputs[name] for name in INPUTS} | self._in_units(
+            self.noise(products, periods), inputs["scale"]
+        )
         result = self._session.run("orders", {name: array.astype(np.float32) for name, array in arrays.items()})
+        if not np.isfinite(result).all():
+            raise QuaestorError("The policy gives no orders for such numbers; are all of them in units?")
         return result.astype(np.float64)
 
-    def _noise(
-        self, products: Sequence[str], periods: Sequence[int], scale: NDArray[np.float64]
-    ) -> dict[str, NDArray[np.float64]]:
-        """Noise on stock is drawn for each product and period, noise on demand for each record, once for good."""
+    def noise(self, products: Sequence[str], periods: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+        """The standard normal noise of each row, in the shapes of what it is added to; zeros where the policy adds
+        none. Noise on stock is drawn for each product and period, noise on demand for each record, once for good."""
         rows, places, lead = len(products), len(self.spec.places), self.spec.lead
         stores, window = len(self.spec.stores), self.spec.window
         moments = list(zip(products, periods, strict=True))
@@ -69,12 +73,16 @@ class InventoryPolicy:
         ]
         demand = self._normals(records, stores).reshape(rows, window, stores).swapaxes(1, 2)
         on_hand, in_transit = stock[:, :places], stock[:, places:].reshape(rows, places, lead)
-        return {
-            "noise_on_hand": on_hand * scale,
-            "noise_in_transit": in_transit * scale[:, :, None],
-            "noise_past_demand": demand * scale[:, places - stores :, None],
-        }
+        return dict(zip(NOISES, (on_hand, in_transit, demand), strict=True))
+
+    def _in_units(
+        self, noise: dict[str, NDArray[np.float64]], scale: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
+        on_hand, in_transit, demand = (noise[name] * self.spec.noise_scale for name in NOISES)
+        stores = scale[:, len(self.spec.places) - len(self.spec.stores) :, None]
+        return dict(zip(NOISES, (on_hand * scale, in_transit * scale[:, :, None], demand * stores), strict=True))
 
     def _normals(self, names: Sequence[str], count: int) -> NDArray[np.float64]:
-        keys = event_keys(self.spec.salt, self.spec.system, names)
-        return normals(keys, count) * self.spec.noise_scale
+        if self.spec.noise_scale == 0:
+            return np.zeros((len(names), count))
+        return normals(event_keys(self.spec.salt, self.spec.system, names), count)

@@ -24,6 +24,7 @@ from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError
 from quaestor.export.sealing import KINDS, Kind, seal
 from quaestor.export.single import Draw
+from quaestor.export.single_orders import Noise
 
 JOURNALS = "journals"
 
@@ -53,7 +54,7 @@ class RecordsFullError(QuaestorError):
 
 
 class Records:
-    """Writes records under a folder: decisions/, outcomes/ and draws/ for sealed files, journals/ for the rest.
+    """Writes records under a folder: one folder a kind for sealed files, journals/ for the rest.
 
     Any thread may append; one thread of its own writes. Several processes may share the folder.
     """
@@ -97,6 +98,12 @@ class Records:
         self.append("decisions", record)
         of = {name: record[name] for name in ("system", "event_id", "iteration_id")}
         self.append("draws", {**of, "seed": draw.seed, "noise": draw.noise})
+
+    def orders(self, record: Mapping[str, Any], noise: Noise) -> None:
+        """Keeps the orders of a product and period, and beside them the chance behind them."""
+        self.append("orders", record)
+        of = {name: record[name] for name in ("system", "product", "period", "iteration_id")}
+        self.append("draws", {**of, **{name: array.tolist() for name, array in noise.items()}})
 
     def flush(self) -> None:
         """Brings everything that waits to disk; what the disk refuses goes on waiting and `problem` says why."""

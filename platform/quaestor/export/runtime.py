@@ -19,6 +19,7 @@ from quaestor.export.signature import Keys, find_keys
 if TYPE_CHECKING:
     from quaestor.export.bundle import Bundle
     from quaestor.export.single import Draw, Record, SingleDecisions
+    from quaestor.export.single_orders import SingleOrders
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,23 @@ class Runtime:
 
     @cached_property
     def single(self) -> SingleDecisions:
+        """Decisions on one payment, as a service makes them; raises UsageError for an inventory bundle."""
         from quaestor.export.payments_policy import PaymentsPolicy
         from quaestor.export.single import SingleDecisions
 
         if not isinstance(self.bundle.policy, PaymentsPolicy):
             raise UsageError(f"{self.bundle.system!r} is an inventory system; give its rows to decide().")
         return SingleDecisions(self.bundle.policy, self.bundle.iteration_id)
+
+    @cached_property
+    def single_orders(self) -> SingleOrders:
+        """Orders of one product, as a service gives them; raises UsageError for a payments bundle."""
+        from quaestor.export.inventory_policy import InventoryPolicy
+        from quaestor.export.single_orders import SingleOrders
+
+        if not isinstance(self.bundle.policy, InventoryPolicy):
+            raise UsageError(f"{self.bundle.system!r} is a payments system; it orders nothing.")
+        return SingleOrders(self.bundle.policy, self.bundle.iteration_id)
 
     def _frame(self, rows: Any) -> Any:
         import polars as pl

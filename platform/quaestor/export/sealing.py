@@ -5,21 +5,24 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from quaestor.atomic import write_file
 from quaestor.errors import QuaestorError
 
-Kind = Literal["decisions", "outcomes", "draws"]
-KINDS: tuple[Kind, ...] = ("decisions", "outcomes", "draws")
+Kind = Literal["decisions", "outcomes", "orders", "draws"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _TIMES = ("decided_at", "observed_at")
+_NUMBERS, _TABLE, _NAMES = pl.List(pl.Float64), pl.List(pl.List(pl.Float64)), pl.List(pl.String)
 _TYPES: dict[str, Any] = {
-    "eligible": pl.List(pl.String), "propensities": pl.List(pl.Float64), "propensity": pl.Float64,
-    "fallback": pl.Boolean, "reward": pl.Float64, "revision": pl.Int32, "seed": pl.UInt64,
-    "noise": pl.List(pl.Float64),
+    "eligible": _NAMES, "propensities": _NUMBERS, "propensity": pl.Float64, "fallback": pl.Boolean,
+    "reward": pl.Float64, "revision": pl.Int32, "seed": pl.UInt64, "noise": _NUMBERS,
+    "period": pl.Int64, "sources": _NAMES, "targets": _NAMES, "units": _NUMBERS,
+    "on_hand": _NUMBERS, "in_transit": _TABLE, "past_demand": _TABLE, "calendar": _NUMBERS, "scale": _NUMBERS,
+    "noise_on_hand": _NUMBERS, "noise_in_transit": _TABLE, "noise_past_demand": _TABLE,
 }  # fmt: skip
 
 

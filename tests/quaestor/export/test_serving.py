@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 
 from quaestor.export.records import Records
 from tests.quaestor.export.conftest import KEY, Made, public_pem
-from tests.quaestor.export.serving import OPERATOR, Server, point
+from tests.quaestor.export.serving import CALLER, OPERATOR, Server, point
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +118,71 @@ def test_a_kill_loses_no_more_than_the_flush_interval(made: Made, tmp_path: Path
     Records(folder).close()
     assert len(promised) > 100
     assert promised <= set(_decisions(folder))
+
+
+HEAD = f"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {CALLER}\r\n".encode()
+
+
+def _slowly(content: bytes) -> Iterator[bytes]:
+    for letter in content:
+        time.sleep(0.2)
+        yield bytes([letter])
+
+
+def _endlessly(part: bytes, size: int) -> Iterator[bytes]:
+    for _ in range(size // len(part)):
+        yield part
+
+
+TRYING: dict[str, tuple[bytes, Iterator[bytes], bytes, float]] = {
+    "says nothing": (b"", iter(()), b" 408 ", 6),
+    "stops in its headers": (HEAD, iter(()), b" 408 ", 6),
+    "a letter at a time": (HEAD + b"X: ", _slowly(b"x" * 100), b" 408 ", 6),
+    "stops in its body": (HEAD + b"Content-Length: 9\r\n\r\n{", iter(()), b" 408 ", 6),
+    "a body a letter at a time": (HEAD + b"Content-Length: 99\r\n\r\n", _slowly(b" " * 100), b" 408 ", 6),
+    "endless headers": (HEAD, _endlessly(b"X: " + b"x" * 8000 + b"\r\n", 60 << 20), b" 431 ", 2),
+    "a body of 60 MB": (HEAD + b"Content-Length: 60000000\r\n\r\n", _endlessly(b" " * 60_000, 60 << 20), b" 413 ", 2),
+    "60 MB in chunks": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n", _endlessly(b"EA60\r\n" + b" " * 60_000 + b"\r\n", 60 << 20),
+        b" 413 ", 2,
+    ),
+    "60 MB without a token": (
+        HEAD.replace(CALLER.encode(), b"none") + b"Content-Length: 60000000\r\n\r\n",
+        _endlessly(b" " * 60_000, 60 << 20), b" 401 ", 2,
+    ),
+}  # fmt: skip
+
+
+def _try(port: int, name: str) -> tuple[bytes, float]:
+    """What comes back, until the server closes, and after how many seconds."""
+    first, parts, _, _ = TRYING[name]
+    started, answer = time.monotonic(), b""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(first)
+        while time.monotonic() < started + 20:
+            part = next(parts, None)
+            try:
+                if part is not None:
+                    connection.settimeout(5)
+                    connection.sendall(part)
+                connection.settimeout(0.001 if part is not None else 20)
+                found = connection.recv(65536)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            answer += found
+            if not found:
+                break
+    return answer, time.monotonic() - started
+
+
+def test_callers_that_try_its_patience_are_sent_away(made: Made, tmp_path: Path, key: Path) -> None:
+    server = Server(made.first.archive, tmp_path / "records", key)
+    with ThreadPoolExecutor(len(TRYING)) as pool:
+        found = dict(zip(TRYING, pool.map(lambda name: _try(server.port, name), TRYING), strict=True))
+    assert server.client().ask("/health")[0] == 200
+    assert server.stop() == 0
+    for name, (answer, took) in found.items():
+        assert TRYING[name][2] in answer[:20], (name, answer[:200])
+        assert took < TRYING[name][3] + 3, (name, took)

@@ -5,37 +5,19 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from quaestor.atomic import write_file
 from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError
-from quaestor.export.bundle import GOLDEN, Bundle
-from quaestor.export.runtime import Runtime, load
+from quaestor.export.bundle import Bundle
+from quaestor.export.runtime import load
+from quaestor.export.service.takeover import take_over
 from quaestor.export.signature import Keys
-from quaestor.export.single import SingleDecisions
 from quaestor.export.strict_json import StrictJsonError, strict_json
 
 ACCEPTED, AUDIT = "accepted.json", "audit.jsonl"
-SLOWEST_SECONDS = 0.005
-"""A decision of a new bundle may take this long (median over its golden rows) before it is refused as too slow."""
-
-
-@dataclass(frozen=True)
-class Live:
-    """What decides now: the runtime, its fast path, the features that callers may send, and its actions."""
-
-    runtime: Runtime
-    single: SingleDecisions
-    fields: frozenset[str]
-    actions: frozenset[str]
-
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle behind it."""
-        return self.runtime.bundle
 
 
 class Deployment:
@@ -51,11 +33,17 @@ class Deployment:
         self._lock = threading.Lock()
         self.swaps = {"taken": 0, "refused": 0}
         self.refusal: str | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise QuaestorError(f"{folder} cannot be written: {error.strerror}.") from None
         self._seen = self._print()
         runtime = load(path, keys, self._floor(), quiet=True)
-        self.live = self._checked(runtime, None)
-        self._accept(runtime.bundle, "start", "")
+        self.live = take_over(runtime, None, self._also_log)
+        try:
+            self._accept(runtime.bundle, "start", "")
+        except OSError as error:
+            raise QuaestorError(f"{folder} cannot be written: {error.strerror}.") from None
 
     def changed(self) -> bool:
         """Whether something else lies at the path than at the last look."""
@@ -73,57 +61,20 @@ class Deployment:
                 if runtime.bundle.digest == self.live.bundle.digest:
                     self.refusal = None
                     return False
-                live = self._checked(runtime, self.live)
-            except QuaestorError as error:
+                live = take_over(runtime, self.live, self._also_log)
+                action = f"rollback by {by}" if rollback_reason else f"swap by {by}"
+                self._accept(runtime.bundle, action, rollback_reason or "")
+            except (QuaestorError, OSError) as error:
                 self.swaps["refused"] += 1
-                self.refusal = str(error)
-                self._audit("refuse", by, str(error))
-                raise
-            self._accept(
-                runtime.bundle, f"rollback by {by}" if rollback_reason else f"swap by {by}", rollback_reason or ""
-            )
+                full = isinstance(error, OSError)
+                self.refusal = f"{self._folder} cannot be written: {error}." if full else str(error)
+                with suppress(OSError):  # a disk that takes no audit line is no reason to stop deciding
+                    self._audit("refuse", by, self.refusal)
+                raise QuaestorError(self.refusal) from None
             self.live = live  # one assignment: every request sees the old one or the new one
             self.swaps["taken"] += 1
             self.refusal = None
             return True
-
-    def _checked(self, runtime: Runtime, before: Live | None) -> Live:
-        bundle = runtime.bundle
-        row = {"event_id": "warm-up"}
-        single = runtime.single
-        spec = bundle.policy.spec
-        assert spec.kind == "payments"
-        fields = frozenset(
-            [f"numeric_{f.name}" for f in spec.features.numeric]
-            + [f"category_{f.name}" for f in spec.features.category]
-        )
-        if before is not None:
-            if bundle.system != before.bundle.system:
-                raise QuaestorError(
-                    f"{bundle.path} is of system {bundle.system!r}; {before.bundle.system!r} is served here."
-                )
-            if not fields <= before.fields:
-                missing = ", ".join(sorted(fields - before.fields))
-                raise QuaestorError(
-                    f"{bundle.path} reads {missing}, which callers do not send yet; restart the service with it then."
-                )
-            if spec.actions != before.bundle.policy.spec.actions:  # type: ignore[union-attr]
-                raise QuaestorError(
-                    f"{bundle.path} has other actions than the live bundle; restart the service with it."
-                )
-        rows = json.loads(bundle.files[GOLDEN])["rows"] or [row]
-        taken = []
-        for golden in (rows * 50)[:100]:
-            start = time.perf_counter()
-            single.decide(golden)
-            taken.append(time.perf_counter() - start)
-        median = sorted(taken)[len(taken) // 2]
-        if median > SLOWEST_SECONDS:
-            raise QuaestorError(
-                f"{bundle.path} takes {median * 1e3:.1f} ms for a decision; {SLOWEST_SECONDS * 1e3:g} ms are allowed."
-            )
-        accepted = fields | self._also_log | (before.fields if before else frozenset())
-        return Live(runtime, single, accepted, frozenset(spec.actions))
 
     def _floor(self) -> int | None:
         """The serial number below which nothing may be loaded; None at first."""

@@ -72,6 +72,50 @@ def outcome_documentation() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": _json(body)}}
 
 
+def orders_documentation(bundle: Bundle) -> dict[str, Any]:
+    """The request and the answer of orders, from the manifest's input schema."""
+    inputs = bundle.manifest["inputs"]
+    readings = {
+        name: {**_nested(part["shape"]), "description": f"{part['what']}; unit: {part['unit']}"}
+        for name, part in inputs["tensors"].items()
+    }
+    of = {"product": _NAME, "period": {"type": "integer", "minimum": 0}}
+    row = {
+        "type": "object",
+        "required": [*of, *readings],
+        "additionalProperties": False,
+        "properties": {**of, **readings},
+    }
+    order = {
+        "type": "object",
+        "properties": {
+            "source": {"type": "string", "enum": sorted({source for source, _ in inputs["edges"]})},
+            "target": {"type": "string", "enum": sorted({target for _, target in inputs["edges"]})},
+            "units": {"type": "number", "minimum": 0},
+        },
+    }
+    decided = {
+        "type": "object",
+        "properties": {
+            **of,
+            "decided_at": {"type": "string", "format": "date-time"},
+            "iteration_id": {"type": "string"},
+            "orders": {"type": "array", "items": order, "description": inputs["orders"]},
+        },
+    }
+    return {
+        "requestBody": {"required": True, "content": _json({"oneOf": [row, _list(row)]})},
+        "responses": {"200": {"description": "Ordered", "content": _json({"oneOf": [decided, _list(decided)]})}},
+    }
+
+
+def _nested(shape: list[int]) -> dict[str, Any]:
+    """An array of numbers of this shape."""
+    if not shape:
+        return {"type": "number"}
+    return {"type": "array", "items": _nested(shape[1:]), "minItems": shape[0], "maxItems": shape[0]}
+
+
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 

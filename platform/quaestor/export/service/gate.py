@@ -43,7 +43,8 @@ class Gate:
     def __init__(
         self, application: Application, roles: dict[str, Role], direct: dict[str, Direct], params: GateParams
     ) -> None:
-        self._application, self._roles, self._direct, self._params = application, roles, direct, params
+        self.roles = roles
+        self._application, self._direct, self._params = application, direct, params
         self.refused: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +62,8 @@ class Gate:
             started = True
             await send(message)
 
+        headers, body = dict(scope["headers"]), None
         try:
-            headers = dict(scope["headers"])
             self._check(scope, headers)
             body = await self._body(headers, receive)
             direct = self._direct.get(scope["path"])
@@ -71,7 +72,8 @@ class Gate:
             else:
                 await self._application(scope, _replay(body, receive), sending)
         except RefusedError as refusal:
-            await self._refuse(refusal, send)
+            unread = body is None and (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers)
+            await self._refuse(refusal, send, unread)
         except ConnectionError:
             return
         except Exception:
@@ -87,7 +89,7 @@ class Gate:
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1") not in self._params.origins:
             raise RefusedError("wrong_origin", "This service is not for web pages.")
-        role = self._roles.get(scope["path"])
+        role = self.roles.get(scope["path"])
         if role is None:
             raise RefusedError("not_found", "There is nothing at this path; see /openapi.json.")
         if role != "anyone" and not self._params.upstream:
@@ -119,12 +121,12 @@ class Gate:
             raise RefusedError("too_large", f"A body may have {limit:,} bytes.")
         return body
 
-    async def _refuse(self, refusal: RefusedError, send: Send) -> None:
+    async def _refuse(self, refusal: RefusedError, send: Send, unread: bool = False) -> None:
         self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
         headers = []
         if refusal.code == "not_authenticated":
             headers.append((b"www-authenticate", b"Bearer"))
-        if refusal.code in ("too_large", "too_slow"):
+        if unread:  # nobody waits for the rest of a body that will not be looked at
             headers.append((b"connection", b"close"))
         await _answer(refusal.status, refusal.body(), send, headers)
 

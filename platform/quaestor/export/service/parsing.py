@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from quaestor.clock import utc_now
+from quaestor.export.encoding import LARGEST
 from quaestor.export.service.refusal import RefusedError
 from quaestor.export.strict_json import StrictJsonError, strict_json
 from quaestor.study import did_you_mean
@@ -32,13 +33,22 @@ def decision_rows(body: bytes, fields: Collection[str], actions: Collection[str]
     return [_decision_row(content, fields, actions)], False
 
 
+def order_rows(body: bytes, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[dict[str, Any]], bool]:
+    """The rows of an orders request, and whether it was a list; shapes: of the readings that a row must have."""
+    content = _parsed(body)
+    rows = content if isinstance(content, list) else [content]
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise RefusedError("too_many_rows", f"A request holds 1 to {MOST_ROWS} rows, found {len(rows):,}.")
+    return [_order_row(row, shapes) for row in rows], isinstance(content, list)
+
+
 def outcome_record(body: bytes, system: str) -> dict[str, Any]:
     """The record of an outcome request, in the format that ingest takes."""
     content = _object(_parsed(body))
     for name in content:
         if name not in _OUTCOME:
             raise RefusedError(
-                "unknown_field", f"An outcome has no {name[:80]!r}.{did_you_mean(name, _OUTCOME)}", name[:80]
+                "unknown_field", f"An outcome has no {name[:80]!r}.{did_you_mean(name[:80], _OUTCOME)}", name[:80]
             )
     event_id = _event_id(content)
     reward: Any = content.get("reward")
@@ -104,10 +114,41 @@ def _decision_row(row: Any, fields: Collection[str], actions: Collection[str]) -
         elif name != "event_id":
             known = [*fields, "event_id", "eligible"]
             raise RefusedError(
-                "unknown_field", f"This policy reads no {name[:80]!r}.{did_you_mean(name, known)}", name[:80]
+                "unknown_field", f"This policy reads no {name[:80]!r}.{did_you_mean(name[:80], known)}", name[:80]
             )
     _event_id(row)
     return row  # type: ignore[no-any-return]
+
+
+def _order_row(row: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    known = ("product", "period", *shapes)
+    for name in _object(row):
+        if name not in known:
+            raise RefusedError(
+                "unknown_field", f"This policy reads no {name[:80]!r}.{did_you_mean(name[:80], known)}", name[:80]
+            )
+    for name in known:
+        if row.get(name) is None:
+            raise RefusedError("missing_field", f"{name} is missing.", name)
+    _name(row["product"], "product")
+    period = row["period"]
+    if type(period) is not int or not 0 <= period < 1 << 31:
+        raise RefusedError("wrong_type", "period must be a whole number, 0 or more.", "period")
+    for name, shape in shapes.items():
+        _refuse_numbers(row[name], shape, name, " × ".join(map(str, shape)))
+    return row  # type: ignore[no-any-return]
+
+
+def _refuse_numbers(value: Any, shape: tuple[int, ...], name: str, wanted: str) -> None:
+    if shape:
+        if type(value) is not list or len(value) != shape[0]:
+            raise RefusedError("wrong_type", f"{name} must be a list of {wanted} numbers.", name)
+        for part in value:
+            _refuse_numbers(part, shape[1:], name, wanted)
+    elif type(value) is not float and type(value) is not int:
+        raise RefusedError("wrong_type", f"{name} must be a list of {wanted} numbers.", name)
+    elif not -LARGEST <= value <= LARGEST:  # NaN is neither
+        raise RefusedError("out_of_range", f"{name} must hold finite numbers of units.", name)
 
 
 def _refuse_eligible(value: Any, actions: Collection[str]) -> None:
@@ -127,11 +168,13 @@ def _event_id(content: Mapping[str, Any]) -> str:
     event_id = content.get("event_id")
     if event_id is None:
         raise RefusedError("missing_field", "event_id is missing.", "event_id")
-    if type(event_id) is not str or not 1 <= len(event_id) <= LONGEST_TEXT or not event_id.isprintable():
-        raise RefusedError(
-            "wrong_type", f"event_id must be text of 1 to {LONGEST_TEXT} printable characters.", "event_id"
-        )
-    return event_id
+    return _name(event_id, "event_id")
+
+
+def _name(value: Any, field: str) -> str:
+    if type(value) is not str or not 1 <= len(value) <= LONGEST_TEXT or not value.isprintable():
+        raise RefusedError("wrong_type", f"{field} must be text of 1 to {LONGEST_TEXT} printable characters.", field)
+    return value
 
 
 def _time(value: Any) -> datetime:

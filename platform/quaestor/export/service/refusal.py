@@ -23,6 +23,7 @@ STATUS = {
     "wrong_method": 405,
     "too_slow": 408,
     "too_large": 413,
+    "large_head": 431,
     "too_many_rows": 413,
     "bundle_refused": 409,
     "records_full": 503,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from quaestor.export.records import RecordParams, Records
 from quaestor.export.service.app import application
 from quaestor.export.service.deployment import Deployment
 from quaestor.export.service.gate import GateParams
+from quaestor.export.service.patience import PatientProtocol
 from quaestor.export.service.tokens import read_tokens
 from quaestor.export.signature import Keys
 
@@ -24,6 +27,10 @@ TOKENS = "QUAESTOR_TOKENS"
 
 MOST_CONNECTIONS = 1000
 DRAIN_SECONDS = 10
+
+LONGEST_TURN = 0.0005
+"""Seconds for which one thread may keep the others from Python: the one that checks a new bundle, or writes records,
+must not keep requests waiting (Python's own 5 ms are as long as 20 requests)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ def serve(params: ServeParams, keys: Keys | None) -> None:
     for name in params.also_log:
         if not name.startswith(("numeric_", "category_")):
             raise UsageError(f"--also-log {name}: a feature is named numeric_… or category_….")
+    sys.setswitchinterval(LONGEST_TURN)
     listening = _listen(params.host, params.port)
     deployment = Deployment(params.bundle, params.records, keys, frozenset(params.also_log))
     bundle = deployment.live.bundle
@@ -70,6 +78,7 @@ def serve(params: ServeParams, keys: Keys | None) -> None:
     gate = GateParams(tuple(hosts), read_tokens(tokens_path) if tokens_path else (), params.upstream)
     config = uvicorn.Config(
         application(deployment, records, gate),
+        http=PatientProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -84,6 +93,8 @@ def serve(params: ServeParams, keys: Keys | None) -> None:
 
     for told in (signal.SIGTERM, signal.SIGINT):  # also one that comes before uvicorn listens to them
         signal.signal(told, stop)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no collection need look through it while requests wait
     print(
         f"serving {bundle.system} {bundle.iteration_id[:12]} on http://{params.host}:{listening.getsockname()[1]}",
         flush=True,
