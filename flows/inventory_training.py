@@ -8,13 +8,12 @@ from typing import Any
 
 from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
+from flows.yardsticks import yardstick_params
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
 from models.inventory.graph_export import inventory_graph
 from models.inventory.hdpo import Checkpoint, HDPOParams, train
 from models.inventory.observation import opening_observations
-from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import PolicyParams, build_policy
-from models.inventory.policies.newsvendor import NewsvendorParams
 from quaestor.atomic import write_file
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.policy import GRAPH, SPEC
@@ -24,7 +23,6 @@ from quaestor.registry import iteration as registry
 from quaestor.registry.canonical import canonical_json
 from quaestor.registry.code import code_digest
 from quaestor.registry.iteration import Inputs, PolicyIteration
-from quaestor.registry.judging import keep
 from quaestor.settings import Settings
 
 CODE = ("models.inventory", "quaestor.log.demand", "quaestor.export.spec", "quaestor.randomness")
@@ -61,9 +59,9 @@ def train_policy(
         return known, False
     problem = recorded.problem
     policy = build_policy(params, problem.layout, problem.typical_demand, stream_seed(hdpo.seed, "weights"))
-    final: Checkpoint | None = None
+    learnt: dict[str, Any] = {}
+    path = settings.checkpoints / f"{inputs.digest()}.pt"
     if any(parameter.requires_grad for parameter in policy.parameters()):
-        path = settings.checkpoints / f"{inputs.digest()}.pt"
         resume = read_checkpoint(path.read_bytes()) if path.exists() else None
         if resume:
             say(f"{study.system}: {params.kind} goes on after epoch {len(resume.curve)}")
@@ -79,7 +77,7 @@ def train_policy(
 
         warmup = study.windows.warmup
         final = train(policy, problem.layout, problem.train, problem.dev, hdpo, warmup, resume, on_epoch)
-        path.unlink(missing_ok=True)
+        learnt["learning_curve"] = {"epochs": [asdict(epoch) for epoch in final.curve], "best": final.best_epoch}
     window, calendar = policy.window, problem.train.calendar.shape[1]
     spec = _spec(study, recorded, window, calendar, noise_scale, inputs.digest()[:16])
     files = {
@@ -87,15 +85,8 @@ def train_policy(
         SPEC: spec_json(spec),
         GOLDEN_ROWS: canonical_json(_golden_rows(study, recorded, window)).encode(),
     }
-    iteration = registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
-    if final is not None:
-        curve = [asdict(epoch) for epoch in final.curve]
-        keep(
-            settings.store,
-            iteration.iteration_id,
-            "learning_curve",
-            {"epochs": curve, "best": final.best_epoch},
-        )
+    iteration = registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor, learnt)
+    path.unlink(missing_ok=True)  # only now: killed before, the next run goes on from here
     return iteration, True
 
 
@@ -104,21 +95,12 @@ def train_yardsticks(
 ) -> dict[str, PolicyIteration]:
     """Every classical policy, fitted by the same gradients on the same weeks."""
     trained = {}
-    for name, params in yardstick_params(study.windows.history).items():
+    for name, params in yardstick_params(study).items():
         trained[name], _ = train_policy(
             settings, study, recorded, params, study.yardsticks, 0.0, "yardstick", None, lambda _: None
         )
         say(f"{study.system}: yardstick {name} ready")
     return trained
-
-
-def yardstick_params(window: int) -> dict[str, PolicyParams]:
-    """The classical policies by name."""
-    return {
-        "newsvendor": NewsvendorParams(window=window),
-        "newsvendor, learned quantile": NewsvendorParams(quantile="learned", window=window),
-        "base stock": BaseStockParams(window=window),
-    }
 
 
 def _spec(

@@ -1,54 +1,75 @@
-"""Writes that are either whole or absent, whatever interrupts them."""
+"""Writes that are whole or absent, whatever interrupts them: a temporary name, sync, rename, sync of the folder."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from quaestor.disk import Disk, disk
+
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Writes a file so that a reader sees the old content or the new, never a part; it has lasted when this returns."""
+    on = disk()
+    _make_folders(on, path.parent)
+    temporary = _temporary(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # what is written here is read by others: a service, a console
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _write(on, temporary, content)
+        on.rename(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        on.remove(temporary)
         raise
-    _sync_folder(path.parent)
+    on.sync_folder(path.parent)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a folder of files under its final name only when all are on disk; does nothing when it exists."""
+    """Writes a folder of files under its final name only when all are on disk; leaves one that is there as it is."""
+    on = disk()
+    if not path.exists():
+        _make_folders(on, path.parent)
+        temporary = _temporary(path)
+        try:
+            on.make_folder(temporary)
+            for name, content in files.items():
+                _write(on, temporary / name, content)
+            on.sync_folder(temporary)
+            _rename_unless_there(on, temporary, path)
+        finally:
+            on.remove(temporary)
+    on.sync_folder(path.parent)  # also of another process's folder: what is built on it must not outlast it
+
+
+def _write(on: Disk, path: Path, content: bytes) -> None:
+    descriptor = on.create(path)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[on.write(descriptor, rest) :]
+        on.sync(descriptor)
+    finally:
+        on.close(descriptor)
+
+
+def _rename_unless_there(on: Disk, temporary: Path, path: Path) -> None:
+    try:
+        on.rename(temporary, path)
+    except OSError:
+        if not path.exists():  # else another process wrote the same content first
+            raise
+
+
+def _make_folders(on: Disk, path: Path) -> None:
+    """Makes a folder and those above it; a new name lasts only when the folder that holds it is on disk, too."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:16]}."))
+    _make_folders(on, path.parent)
     try:
-        for name, content in files.items():
-            write_file(temporary / name, content)
-        temporary.chmod(0o755)
-        try:
-            os.rename(temporary, path)
-        except OSError:
-            if not path.exists():  # another process wrote the same content first
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _sync_folder(path.parent)
+        on.make_folder(path)
+    except FileExistsError:
+        return
+    on.sync_folder(path.parent)
 
 
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}")

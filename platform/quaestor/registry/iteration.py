@@ -13,7 +13,7 @@ from quaestor.atomic import write_folder
 from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError
 from quaestor.registry.canonical import canonical_json, digest_of
-from quaestor.store import Store, audit, iterations
+from quaestor.store import Store, audit, evidence, iterations
 from quaestor.store.audit import Entry
 
 MANIFEST = "manifest.json"
@@ -67,8 +67,10 @@ def register(
     files: Mapping[str, bytes],
     parent_id: str | None,
     actor: str,
+    learnt: Mapping[str, Any] | None = None,
 ) -> PolicyIteration:
-    """Writes an iteration's files and its row; registering the same content again changes nothing."""
+    """Writes an iteration's files and its row, with evidence from its training by kind (`learnt`) in the same
+    transaction; registering the same content again changes nothing."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     manifest = {**asdict(inputs), "parent_id": parent_id, "files": digests}
     iteration_id = digest_of(manifest)
@@ -88,6 +90,8 @@ def register(
         )
         if added:
             audit.add(connection, Entry(actor, "register", inputs.system, iteration_id, inputs.policy))
+        for kind, content in (learnt or {}).items():
+            evidence.add(connection, iteration_id, kind, canonical_json(content))
     return PolicyIteration(iteration_id, parent_id, inputs, digests, data_folder / folder)
 
 
