@@ -8,12 +8,14 @@ from flows.payments_training import Rounds, payments_policy
 from flows.studies import PaymentsStudy
 from models.payments.alarms import by_iteration, generation_health, negative_rates
 from models.payments.calibration import calibration
+from models.payments.trade_off import trade_off_curve
 from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.log.held_out import held_out
 from quaestor.registry.iteration import PolicyIteration
-from quaestor.registry.judging import EVALUATION, HEALTH, has, keep
+from quaestor.registry.judging import EVALUATION, HEALTH, SEGMENTS, TRADE_OFF, has, keep
 from quaestor.registry.off_policy import evaluate_off_policy
 from quaestor.registry.realised import keep_realised
+from quaestor.registry.segments import by_segment
 from quaestor.registry.served import store_checks
 from quaestor.settings import Settings
 
@@ -26,7 +28,7 @@ def evaluate_candidate(
     incumbent: PolicyIteration,
     say: Callable[[str], None],
 ) -> bool:
-    """Keeps the paired evaluation, calibration and health of a candidate; False where they are there already."""
+    """Keeps a candidate's paired evaluation, segments, calibration and health; False where they are there already."""
     if has(settings.store, candidate.iteration_id, EVALUATION, incumbent.iteration_id):
         return False
     judged_on = loaded.batch.rows(held_out(loaded.batch.logged, study.refit.held_out))
@@ -48,6 +50,11 @@ def evaluate_candidate(
     store, name = settings.store, candidate.iteration_id
     keep(store, name, "calibration", calibration(judged_on, predicted).as_json())
     keep(store, name, HEALTH, health.as_json() | alarms, incumbent.iteration_id)
+    parted = by_segment(judged_on, new, old, predicted, study.gate.confidence)
+    keep(store, name, SEGMENTS, parted.as_json(), incumbent.iteration_id)
+    if study.refit.objective is not None:
+        curve = trade_off_curve(judged_on, new, old, predicted, study.refit.objective, study.gate.confidence)
+        keep(store, name, TRADE_OFF, curve.as_json(), incumbent.iteration_id)
     keep(store, name, EVALUATION, evaluation.as_json(), incumbent.iteration_id)
     keep_realised(store, loaded.batch)
     return True

@@ -17,9 +17,10 @@ from quaestor.registry import iteration as registry
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Verdict
 from quaestor.registry.iteration import PolicyIteration
-from quaestor.registry.judging import EVALUATION, GATE, judge_iteration, keep
+from quaestor.registry.judging import EVALUATION, GATE, SEGMENTS, judge_iteration, keep
 from quaestor.registry.off_policy import DOUBLY_ROBUST, Method, evaluate_off_policy
 from quaestor.registry.realised import keep_realised
+from quaestor.registry.segments import by_segment
 from quaestor.registry.served import payments_policy, store_checks
 from quaestor.store import Store, evidence, rounds
 from quaestor.study import parse
@@ -111,6 +112,8 @@ def _from_log(
     policies = payments_policy(new), payments_policy(old)
     candidate, incumbent = (target_probabilities(policy, judged_on.logged) for policy in policies)
     predicted = predicted_rewards(policies[0], judged_on)
+    parted = by_segment(judged_on, candidate, incumbent, predicted, confidence)
+    keep(store, new.iteration_id, SEGMENTS, parted.as_json(), old.iteration_id)
     further = store_checks(store, data_folder, judged_on.logged)
     return evaluate_off_policy(
         judged_on, candidate, incumbent, predicted, old.iteration_id, confidence, further, method

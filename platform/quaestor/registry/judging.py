@@ -15,6 +15,7 @@ from quaestor.study import parse
 
 EVALUATION, CERTIFICATE, HEALTH = "evaluation", "certificate", "health"
 CANARY, REALISED, GATE = "canary", "realised", "gate"
+SEGMENTS, TRADE_OFF = "segments", "trade_off"
 
 
 def keep(store: Store, iteration_id: str, kind: str, content: dict[str, Any], incumbent_id: str | None = None) -> str:

@@ -17,9 +17,11 @@ from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.objectives import ObjectiveParams, price_of, trade_off
 from models.payments.oracles.additive import AdditiveParams
 from models.payments.refit import RefitParams, refit
+from models.payments.trade_off import trade_off_curve
 from quaestor.errors import UsageError
 from quaestor.export.payments_policy import PaymentsPolicy
-from tests.rounds import bandit
+from quaestor.registry.off_policy import evaluate_off_policy
+from tests.rounds import bandit, greedy
 
 
 @settings(max_examples=60)
@@ -85,4 +87,22 @@ def test_exploration_is_bought_as_far_as_its_cost_allows() -> None:
     assert (
         refit(found.batch, params, 0.0, "s").graph
         != refit(found.batch, RefitParams("a0", oracle=AdditiveParams(terms=0), exploration=Falcon()), 0.0, "s").graph
+    )
+
+
+def test_the_curve_falls_with_the_price_and_starts_at_the_greedy_policys_value() -> None:
+    rounds = bandit(1500, 3)
+    batch, truth = rounds.batch, rounds.truth
+    objective = ObjectiveParams({"a0": 0.3, "a1": 0.1, "gone": 9.0})
+    curve = trade_off_curve(batch, greedy(truth, batch.logged.eligible), rounds.logging, truth, objective)
+    costs = [point.cost.value for point in curve.points]
+    assert curve.points[0].price == 0
+    assert all(after <= before + 1e-12 for before, after in itertools.pairwise(costs)), (
+        "cost never rises with its price"
+    )
+    whole = evaluate_off_policy(batch, greedy(truth, batch.logged.eligible, 0.0), rounds.logging, truth, "incumbent")
+    assert curve.points[0].reward == whole.candidate
+    assert curve.incumbent.reward == whole.incumbent
+    assert curve.points[-1].cost.value == pytest.approx(
+        np.where(batch.logged.eligible, [0.3, 0.1, 0, 0], np.inf).min(axis=1).mean()
     )
