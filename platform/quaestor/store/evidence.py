@@ -19,12 +19,23 @@ def add(
     content: str,
     incumbent_id: str | None = None,
 ) -> str:
-    """Keeps a piece of evidence (content as JSON) and returns its id; the same again changes nothing."""
+    """Keeps a piece of evidence (content as JSON) and returns its id; the same as the newest changes nothing, and what
+    was found before something else is the newest again."""
     evidence_id = hashlib.sha256("\x1f".join((iteration_id, kind, incumbent_id or "", content)).encode()).hexdigest()
-    connection.execute(
-        "insert or ignore into evidence values (?, ?, ?, ?, ?, ?)",
-        [evidence_id, iteration_id, kind, incumbent_id, content, utc_now()],
-    )
+    newest_id = connection.execute(
+        "select evidence_id from evidence where iteration_id = ? and kind = ? and incumbent_id is not distinct from ? "
+        "order by entry desc limit 1",
+        [iteration_id, kind, incumbent_id],
+    ).fetchone()
+    if newest_id is not None and newest_id[0] == evidence_id:
+        return evidence_id
+    entry = _next_entry(connection, "evidence")
+    found = connection.execute("update evidence set entry = ? where evidence_id = ?", [entry, evidence_id]).fetchone()
+    if found is None or found[0] == 0:
+        connection.execute(
+            "insert into evidence values (?, ?, ?, ?, ?, ?, ?)",
+            [evidence_id, iteration_id, kind, incumbent_id, content, utc_now(), entry],
+        )
     return evidence_id
 
 
@@ -34,8 +45,18 @@ def latest(
     """The newest evidence of a kind, as its id and parsed content; against one incumbent where it is given."""
     row = connection.execute(
         "select evidence_id, content from evidence where iteration_id = ? and kind = ? "
-        "and (?::varchar is null or incumbent_id = ?) order by created_at desc, evidence_id limit 1",
+        "and (?::varchar is null or incumbent_id = ?) order by entry desc limit 1",
         [iteration_id, kind, incumbent_id, incumbent_id],
+    ).fetchone()
+    return None if row is None else (row[0], json.loads(row[1]))
+
+
+def newest_of_system(connection: duckdb.DuckDBPyConnection, system: str, kind: str) -> tuple[str, Any] | None:
+    """The newest evidence of a kind of any iteration of a system, as its id and parsed content."""
+    row = connection.execute(
+        "select evidence_id, e.content from evidence e join iterations i using (iteration_id) "
+        "where i.system = ? and e.kind = ? order by e.entry desc limit 1",
+        [system, kind],
     ).fetchone()
     return None if row is None else (row[0], json.loads(row[1]))
 
@@ -49,8 +70,8 @@ def newest(
         "select iteration_id, incumbent_id, content::varchar from evidence "
         "where kind = $kind and ($system is null or iteration_id in "
         "(select iteration_id from iterations where system = $system)) "
-        "qualify row_number() over (partition by iteration_id, incumbent_id order by created_at desc, evidence_id) = 1 "
-        "order by created_at desc, evidence_id",
+        "qualify row_number() over (partition by iteration_id, incumbent_id order by entry desc) = 1 "
+        "order by entry desc",
         {"kind": kind, "system": system},
     ).fetchall()
     found: dict[str, dict[str | None, Any]] = {}
@@ -63,7 +84,7 @@ def of_kind(connection: duckdb.DuckDBPyConnection, kind: str) -> pl.DataFrame:
     """All evidence of a kind, oldest first: system, iteration_id, incumbent_id, content (JSON), created_at."""
     return connection.execute(
         "select i.system, e.iteration_id, e.incumbent_id, e.content::varchar as content, e.created_at "
-        "from evidence e join iterations i using (iteration_id) where e.kind = ? order by e.created_at, e.evidence_id",
+        "from evidence e join iterations i using (iteration_id) where e.kind = ? order by e.entry",
         [kind],
     ).pl()
 
@@ -76,21 +97,33 @@ def add_verdict(
     reasons: tuple[str, ...],
     evidence_ids: tuple[str, ...],
 ) -> bool:
-    """Keeps a verdict; returns whether it is new. The same verdict on the same evidence is kept once."""
+    """Keeps a verdict; returns whether it says something new. The newest verdict again changes nothing, and an earlier
+    one that is reached again is the newest again."""
     parts = (iteration_id, incumbent_id or "", stage, *reasons, *evidence_ids)
     verdict_id = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-    known = connection.execute("select 1 from verdicts where verdict_id = ?", [verdict_id]).fetchone()
-    if known is None:
+    newest_id = connection.execute(
+        "select verdict_id from verdicts where iteration_id = ? order by entry desc limit 1", [iteration_id]
+    ).fetchone()
+    if newest_id is not None and newest_id[0] == verdict_id:
+        return False
+    entry = _next_entry(connection, "verdicts")
+    found = connection.execute("update verdicts set entry = ? where verdict_id = ?", [entry, verdict_id]).fetchone()
+    if found is None or found[0] == 0:
         connection.execute(
-            "insert into verdicts values (?, ?, ?, ?, ?, ?, ?)",
-            [verdict_id, iteration_id, incumbent_id, stage, list(reasons), list(evidence_ids), utc_now()],
+            "insert into verdicts values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [verdict_id, iteration_id, incumbent_id, stage, list(reasons), list(evidence_ids), utc_now(), entry],
         )
-    return known is None
+    return True
 
 
 def verdicts(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """The newest verdict of each iteration: iteration_id, incumbent_id, stage, reasons, evidence_ids, created_at."""
     return connection.execute(
         "select distinct on (iteration_id) iteration_id, incumbent_id, stage, reasons, evidence_ids, created_at "
-        "from verdicts order by iteration_id, created_at desc"
+        "from verdicts order by iteration_id, entry desc"
     ).pl()
+
+
+def _next_entry(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"select coalesce(max(entry), 0) + 1 from {table}").fetchone()
+    return int(row[0]) if row else 1

@@ -42,7 +42,7 @@ def add(
     if exists(connection, iteration_id):
         return False
     connection.execute(
-        "insert into iterations values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into iterations select ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(entry), 0) + 1 from iterations",
         [iteration_id, system, parent_id, inputs_digest, policy, manifest, folder, created_at],
     )
     return True
@@ -56,7 +56,7 @@ def exists(connection: duckdb.DuckDBPyConnection, iteration_id: str) -> bool:
 def by_inputs(connection: duckdb.DuckDBPyConnection, system: str, inputs_digest: str) -> Row | None:
     """The newest iteration of a system with these inputs."""
     found = connection.execute(
-        f"select {_COLUMNS} from iterations where system = ? and inputs_digest = ? order by created_at desc limit 1",
+        f"select {_COLUMNS} from iterations where system = ? and inputs_digest = ? order by entry desc limit 1",
         [system, inputs_digest],
     ).fetchone()
     return Row(*found) if found else None
@@ -76,6 +76,6 @@ def by_prefix(connection: duckdb.DuckDBPyConnection, name: str) -> Row:
 def listing(connection: duckdb.DuckDBPyConnection, system: str | None = None) -> pl.DataFrame:
     """Every iteration, oldest first: iteration_id, system, parent_id, policy, manifest, folder, created_at."""
     return connection.execute(
-        f"select {_COLUMNS} from iterations where ? is null or system = ? order by created_at, iteration_id",
+        f"select {_COLUMNS} from iterations where ? is null or system = ? order by entry",
         [system, system],
     ).pl()
