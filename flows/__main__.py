@@ -1,7 +1,10 @@
-"""`python -m flows ingest | payments | inventory | certify | export | serve | canary`, without the console script."""
+"""`python -m flows serve` and the flows one by one, without the console script."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,19 +12,51 @@ import typer
 
 from quaestor.cli.app import run
 from quaestor.cli.flow_commands import run_app
+from quaestor.errors import UsageError
 
 
 @run_app.command("serve")
 def serve(
-    study: Annotated[Path, typer.Option("--study", help="The payments study to retrain.")] = Path(
-        "data/studies/payments/world.toml"
-    ),
-    cron: Annotated[str, typer.Option("--cron", help="When, as a cron expression in UTC.")] = "0 3 * * *",
+    deployments: Annotated[Path, typer.Option("--deployments", help="What runs when.")] = Path("prefect.yaml"),
+    port: Annotated[int, typer.Option("--port", help="Of the server, on this machine only.")] = 4200,
 ) -> None:
-    """Start a local Prefect server and retrain on a schedule until stopped."""
-    from flows.serve import serve_schedule
+    """Start a Prefect server and a worker, and run every deployment when it falls due, until stopped."""
+    from flows.serve import serve as serve_deployments
 
-    serve_schedule(study.resolve(), cron)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # end the children as Ctrl-C does
+    serve_deployments(deployments, port, typer.echo)
+
+
+@run_app.command("deploy")
+def deploy(
+    deployments: Annotated[Path, typer.Option("--deployments", help="What runs when.")] = Path("prefect.yaml"),
+) -> None:
+    """Apply the deployments to the server of PREFECT_API_URL, for workers elsewhere."""
+    from flows import deployments as found
+    from flows.serve import prepare
+
+    if "PREFECT_API_URL" not in os.environ:
+        raise UsageError("Set PREFECT_API_URL to the server's address, such as http://prefect.internal:4200/api.")
+    found.check(deployments)
+    prepare(deployments, typer.echo)
+
+
+@run_app.command("renew")
+def renew(study: Annotated[Path, typer.Option("--study", help="The study of either kind.")]) -> None:
+    """Certify the live iteration again if its certificate ends soon."""
+    from flows.certify import run_renew_certificate
+
+    run_renew_certificate(study.resolve())
+
+
+@run_app.command("inbox")
+def inbox(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what lies there.")] = False,
+) -> None:
+    """Ingest whatever lies in the inbox of the data folder."""
+    from flows.ingest import run_ingest_inbox
+
+    run_ingest_inbox(dry_run)
 
 
 @run_app.command("canary")
@@ -30,6 +65,9 @@ def canary(study: Annotated[Path, typer.Option("--study", help="The payments stu
     from flows.start import canary as watched_canary
 
     watched = watched_canary(study.resolve())
+    if watched is None:
+        typer.echo("There is no canary to watch: nothing was live before the live iteration.")
+        return
     typer.echo(f"{watched.system}: {watched.verdict.state}; live: {watched.live_id[:12]}")
 
 

@@ -7,12 +7,15 @@ from dataclasses import asdict
 
 from flows.export import export_one
 from flows.outcome import Retrained, publish
-from flows.tasks import say, step
+from flows.tasks import Progress, say, step
 from quaestor.registry import iteration as registry
 from quaestor.registry.gate import GateParams, Stage, Verdict
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import GATE, judge_iteration, keep
 from quaestor.settings import Settings
+
+STEPS = 5
+"""Of a retraining: training, evaluation, certificate, verdict, export."""
 
 
 @step("judge the candidate")
@@ -29,24 +32,34 @@ def conclude(
     candidate_id: str,
     trained: bool,
     gate: GateParams,
+    screen: str,
+    progress: Progress,
     evaluate: Callable[[], bool],
     certify: Callable[[], bool],
 ) -> Retrained:
     """Gathers the evidence and acts on the verdict; `evaluate` and `certify` return whether they had to work.
+
+    screen: of the console, that shows such an iteration. progress: of STEPS steps, training being the first.
 
     Nothing goes live here: a person promotes.
     """
     if candidate_id == incumbent_id:
         say(f"{system}: {candidate_id[:12]} is live already and there is nothing newer to learn from")
         return Retrained(system, incumbent_id, candidate_id, "live", (), None, ("everything",))
-    work = {"training": trained, "evaluation": evaluate(), "certificate": certify()}
+    progress.advance()
+    work = {"training": trained, "evaluation": evaluate()}
+    progress.advance()
+    work["certificate"] = certify()
+    progress.advance()
     verdict, work["verdict"] = judge(system, candidate_id, incumbent_id, gate)
+    progress.advance()
     bundle = None
     if verdict.stage == Stage.PROMOTE:
         bundle, work["export"] = export_one(candidate_id)
     say(f"{system}: {candidate_id[:12]}: {verdict.stage}. {' '.join(verdict.reasons)}")
+    progress.advance()
     done = tuple(name for name, worked in work.items() if not worked)
-    return publish(Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done))
+    return publish(Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done), screen)
 
 
 def iteration(iteration_id: str) -> PolicyIteration:

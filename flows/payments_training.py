@@ -95,17 +95,23 @@ def ensure_rule(settings: Settings, study: PaymentsStudy, actions: tuple[str, ..
     return iteration
 
 
+def candidate_inputs(study: PaymentsStudy, loaded: Rounds) -> Inputs:
+    """What determines the candidate of a study on these rounds."""
+    configuration = {"refit": asdict(study.refit), "noise_scale": study.certificate.noise_scale}
+    policy = f"{study.refit.oracle.kind} oracle, {study.refit.exploration.kind}"
+    data = loaded.manifest.as_json()
+    return Inputs(study.system, policy, configuration, data, study.refit.seed, code_digest(CODE))
+
+
 def train(
     settings: Settings, study: PaymentsStudy, loaded: Rounds, incumbent: PolicyIteration, say: Callable[[str], None]
 ) -> tuple[PolicyIteration, bool]:
     """The candidate for these rounds, and whether it had to be trained: equal inputs are never trained twice."""
-    configuration = {"refit": asdict(study.refit), "noise_scale": study.certificate.noise_scale}
-    policy = f"{study.refit.oracle.kind} oracle, {study.refit.exploration.kind}"
-    inputs = Inputs(study.system, policy, configuration, loaded.manifest.as_json(), study.refit.seed, code_digest(CODE))
+    inputs = candidate_inputs(study, loaded)
     known = registry.find(settings.store, settings.data, inputs)
     if known is not None:
         return known, False
-    say(f"{study.system}: fitting {policy} on {len(loaded.batch):,} matured rounds")
+    say(f"{study.system}: fitting {inputs.policy} on {len(loaded.batch):,} matured rounds")
     made = refit(loaded.batch, study.refit, study.certificate.noise_scale, salt=inputs.digest()[:16])
     return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
 

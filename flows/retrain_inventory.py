@@ -7,11 +7,13 @@ from pathlib import Path
 from prefect import flow
 
 from flows import inventory_case, inventory_evidence, inventory_training
-from flows.conclude import conclude, iteration
+from flows.alone import alone, policies_of
+from flows.conclude import STEPS, conclude, iteration
 from flows.inventory_problem import Recorded, load_problem
 from flows.outcome import Retrained
+from flows.plan import plan_inventory
 from flows.studies import InventoryStudy, read_inventory_study
-from flows.tasks import say, step
+from flows.tasks import Progress, say, step
 from quaestor.settings import Settings
 
 REFERENCE = "newsvendor, learned quantile"
@@ -74,21 +76,34 @@ def reference_cost(study: InventoryStudy, recorded: Recorded, reference_id: str)
     )
 
 
-@flow(name="retrain-inventory", log_prints=True)
-def run_retrain_inventory(study: Path) -> Retrained:
+LONGEST = 24 * 3600
+"""Seconds after which a run is given up; the next one goes on from its checkpoint."""
+
+
+@flow(name="retrain-inventory", log_prints=True, timeout_seconds=LONGEST)
+def run_retrain_inventory(study: Path, dry_run: bool = False) -> Retrained:
     """Trains yardsticks and candidate, evaluates, certifies, judges and, if the gate says promote, exports.
 
-    Whatever was done before with the same inputs is found and not done again; interrupted training goes on.
+    Whatever was done before with the same inputs is found and not done again; interrupted training goes on. dry_run:
+    only say what would be done.
     """
     params = read_inventory_study(study)
-    incumbent, yardsticks = train_yardsticks(params)
-    candidate, trained = train_candidate(params, incumbent)
-    return conclude(
-        params.system,
-        incumbent,
-        candidate,
-        trained,
-        params.gate,
-        evaluate=lambda: evaluate(params, candidate, incumbent, yardsticks),
-        certify=lambda: certify(params, candidate, yardsticks[REFERENCE]),
-    )
+    if dry_run:
+        plan = plan_inventory(params)
+        say(plan.sentence())
+        return plan.as_retrained()
+    with alone(policies_of(params.system)):
+        progress = Progress(f"retrain-{params.system}", STEPS)
+        incumbent, yardsticks = train_yardsticks(params)
+        candidate, trained = train_candidate(params, incumbent)
+        return conclude(
+            params.system,
+            incumbent,
+            candidate,
+            trained,
+            params.gate,
+            "inventory",
+            progress,
+            evaluate=lambda: evaluate(params, candidate, incumbent, yardsticks),
+            certify=lambda: certify(params, candidate, yardsticks[REFERENCE]),
+        )

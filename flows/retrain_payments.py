@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
 
 from flows import payments_case, payments_evidence, payments_training
-from flows.conclude import conclude, iteration
+from flows.alone import alone, policies_of
+from flows.conclude import STEPS, conclude, iteration
 from flows.outcome import Retrained
+from flows.plan import plan_payments
 from flows.studies import PaymentsStudy, read_payments_study
-from flows.tasks import say, step
+from flows.tasks import Progress, say, step
 from quaestor.clock import utc_now
 from quaestor.settings import Settings
 
@@ -48,22 +50,37 @@ def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
     )
 
 
-@flow(name="retrain-payments", log_prints=True)
-def run_retrain_payments(study: Path, as_of: datetime | None = None, incumbent_id: str | None = None) -> Retrained:
+LONGEST = 6 * 3600
+"""Seconds after which a run is given up; what it had finished is found by the next one."""
+
+
+@flow(name="retrain-payments", log_prints=True, timeout_seconds=LONGEST)
+def run_retrain_payments(
+    study: Path, as_of: datetime | None = None, incumbent_id: str | None = None, dry_run: bool = False
+) -> Retrained:
     """Refits, evaluates, certifies, judges and, if the gate says promote, exports; a person promotes.
 
     as_of: what is known at this moment in UTC, now by default. incumbent_id: whom to compare with, the live
-    iteration by default. Whatever was done before with the same inputs is found and not done again.
+    iteration by default. Whatever was done before with the same inputs is found and not done again. dry_run: only
+    say what would be done.
     """
     params = read_payments_study(study)
-    moment = as_of or utc_now()
-    incumbent, candidate, trained = refit(params, moment, incumbent_id)
-    return conclude(
-        params.system,
-        incumbent,
-        candidate,
-        trained,
-        params.gate,
-        evaluate=lambda: evaluate(params, moment, candidate, incumbent),
-        certify=lambda: certify(params, moment, candidate),
-    )
+    moment = as_of.astimezone(UTC).replace(tzinfo=None) if as_of and as_of.tzinfo else as_of or utc_now()
+    if dry_run:
+        plan = plan_payments(params, moment, incumbent_id)
+        say(plan.sentence())
+        return plan.as_retrained()
+    with alone(policies_of(params.system)):
+        progress = Progress(f"retrain-{params.system}", STEPS)
+        incumbent, candidate, trained = refit(params, moment, incumbent_id)
+        return conclude(
+            params.system,
+            incumbent,
+            candidate,
+            trained,
+            params.gate,
+            "payments",
+            progress,
+            evaluate=lambda: evaluate(params, moment, candidate, incumbent),
+            certify=lambda: certify(params, moment, candidate),
+        )

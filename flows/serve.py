@@ -1,117 +1,99 @@
-"""Scheduled retraining on one machine: a Prefect server of our own, and a process that runs what falls due."""
+"""Scheduled operation on one machine: a server, the deployments of prefect.yaml, and a worker that runs what is due."""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
-from quaestor.errors import QuaestorError, UsageError
+from flows import deployments
+from flows.server import child, start_server, stop
+from quaestor.errors import QuaestorError
 
-STARTUP_SECONDS = 120
-DEPLOYMENT = "scheduled"
-WATCHED = "*/15 * * * *"
-"""When the canary of a study that has one is looked at."""
+PORT = 4200
+POOL = "quaestor"
+LOOK_SECONDS = 2.0
+PATIENCE_SECONDS = (1.0, 5.0, 30.0)
+"""How long a server or worker that ended is left alone before it is started again: longer each time."""
+CALM_SECONDS = 600.0
+"""After this long without an end, the next one is the first again."""
 
 
-def serve_schedule(study: Path, cron: str) -> None:
-    """Deploys the payments retraining with a cron schedule, and the watch of its canary if the study has one, and
-    runs both until interrupted.
+def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
+    """Applies the deployments of a prefect.yaml and runs what falls due, until interrupted.
 
-    A server named by PREFECT_API_URL is used; without one, a local server is started and stopped with this process.
-    Raises UsageError for a study that cannot be read or a cron expression that is none.
+    A server named by PREFECT_API_URL is used; without one, a server of our own is started. Server and worker are
+    started again when they end, and runs that a stop interrupted go on. Raises UsageError for what cannot be right
+    in the file or in a study it names, before anything is started.
     """
-    if "PREFECT_API_URL" in os.environ:
-        _serve(study, cron)
-        return
-    with local_server() as url:
-        os.environ["PREFECT_API_URL"] = url
-        _serve(study, cron)
-
-
-@contextmanager
-def local_server() -> Iterator[str]:
-    """A Prefect server on a free port of this machine, as its API's address; stopped at the end."""
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deployments.check(file)
+    logs = Path(os.environ["PREFECT_HOME"]) / "logs"
+    server: subprocess.Popen[bytes] | None = None
+    worker: subprocess.Popen[bytes] | None = None
     try:
-        _wait_until_healthy(url, server)
-        yield url
+        if "PREFECT_API_URL" not in os.environ:
+            server, os.environ["PREFECT_API_URL"] = start_server(port, logs / "server.log")
+            os.environ["QUAESTOR_OWN_SERVER"] = "yes"  # a run without a process is nobody else's
+        url = os.environ["PREFECT_API_URL"]
+        prepare(file, say)
+        worker = _worker(logs)
+        say(f"Serving at {url.removesuffix('/api')}; logs in {logs}. Stop with Ctrl-C.")
+        ends: list[float] = []
+        while True:
+            time.sleep(LOOK_SECONDS)
+            if server is not None and server.poll() is not None:
+                _pause("server", server, ends, say)
+                server, _ = start_server(port, logs / "server.log")
+            if worker.poll() is not None:
+                _pause("worker", worker, ends, say)
+                _resume(say)
+                worker = _worker(logs)
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
+        for process in (worker, server):
+            if process is not None:
+                stop(process)
 
 
-def _serve(study: Path, cron: str) -> None:
-    # Prefect reads its settings when it is imported, so it is imported only now.
-    from prefect import serve
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.schedules import Cron
-
-    from flows.retrain_payments import run_retrain_payments
-    from flows.studies import read_payments_study
-    from flows.watch_canary import run_watch_canary
-
-    params, parameters = read_payments_study(study), {"study": str(study)}
-    made = []
-    try:
-        schedule = Cron(cron, timezone="UTC")
-        made.append(
-            run_retrain_payments.to_deployment(
-                DEPLOYMENT, schedule=schedule, parameters=parameters, tags=[params.system]
-            )
-        )
-    except ValueError as error:
-        raise UsageError(f"{cron!r} is not a cron expression such as '0 3 * * *': {error}") from None
-    if params.canary is not None:
-        watching = Cron(WATCHED, timezone="UTC")
-        made.append(
-            run_watch_canary.to_deployment(DEPLOYMENT, schedule=watching, parameters=parameters, tags=[params.system])
-        )
-    # A schedule that pauses itself when a process ends would stay silent after a restart.
-    serve(*(cast(RunnerDeployment, each) for each in made), pause_on_shutdown=False)
+def prepare(file: Path, say: Callable[[str], None]) -> None:
+    """Makes the pool, applies the deployments, and sets interrupted runs going again, on the server of
+    PREFECT_API_URL."""
+    _surroundings(["pool"])
+    applied = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if applied.returncode != 0:
+        raise QuaestorError(f"{file} could not be applied: {applied.stdout[-600:].strip()} {applied.stderr[-400:]}")
+    for name, cron in deployments.schedules(file):
+        say(f"{name}: {cron}")
+    _resume(say)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _resume(say: Callable[[str], None]) -> None:
+    for line in _surroundings(["resume"]):
+        say(line)
 
 
-def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise QuaestorError(
-                f"The Prefect server ended with code {server.returncode}; see the log under PREFECT_HOME."
-            )
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    raise QuaestorError(f"The Prefect server did not answer within {STARTUP_SECONDS} s.")
+def _surroundings(arguments: list[str]) -> list[str]:
+    """Asks the server something in a process of its own: Prefect reads its settings once, when it is imported."""
+    done = subprocess.run([sys.executable, "-m", "flows.pool", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise QuaestorError(f"The Prefect server refused to {arguments[0]}: {done.stderr[-600:].strip()}")
+    return done.stdout.splitlines()
+
+
+def _worker(logs: Path) -> subprocess.Popen[bytes]:
+    return child(["worker", "start", "--pool", POOL, "--type", "process"], logs / "worker.log")
+
+
+def _pause(what: str, process: subprocess.Popen[bytes], ends: list[float], say: Callable[[str], None]) -> None:
+    now = time.monotonic()
+    ends[:] = [end for end in ends if now - end < CALM_SECONDS] + [now]
+    if len(ends) > 2 * len(PATIENCE_SECONDS):
+        raise QuaestorError(f"The {what} ended {len(ends)} times in {CALM_SECONDS / 60:g} minutes; see its log.")
+    wait = PATIENCE_SECONDS[min(len(ends), len(PATIENCE_SECONDS)) - 1]
+    say(f"The {what} ended with code {process.returncode}; it is started again in {wait:g} s.")
+    time.sleep(wait)

@@ -144,6 +144,11 @@ def read_inventory_study(path: Path) -> InventoryStudy:
     return parse(InventoryStudy, mapping, str(path))
 
 
+def read_study(path: Path) -> PaymentsStudy | InventoryStudy:
+    """Reads a study of either kind; raises UsageError for anything it does not name."""
+    return read_inventory_study(path) if read_toml(path).get("kind") == "inventory" else read_payments_study(path)
+
+
 def canary_of(study: PaymentsStudy) -> CanaryParams:
     """How a study's canaries are watched; raises UsageError where it does not say."""
     if study.canary is None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
 
 from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from quaestor.errors import QuaestorError, StoreBusyError
@@ -46,6 +49,26 @@ def step(name: str) -> Callable[[Callable[P, R]], Any]:
 def say(message: str) -> None:
     """A line of progress in the run's log."""
     get_run_logger().info(message)
+
+
+def artifact_key(name: str) -> str:
+    """A name as Prefect lets artifacts be called: small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+class Progress:
+    """A bar on the run's page that fills by `steps` equal steps."""
+
+    def __init__(self, name: str, steps: int) -> None:
+        self._steps, self._done = max(steps, 1), 0
+        key = artifact_key(f"{name}-progress")
+        self._artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=name)) if steps else None
+
+    def advance(self) -> None:
+        """One step is done."""
+        self._done += 1
+        if self._artifact is not None:
+            update_progress_artifact(self._artifact, progress=100.0 * self._done / self._steps)
 
 
 def _was_busy(_task: Any, _run: Any, state: Any) -> bool:

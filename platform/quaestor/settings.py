@@ -1,9 +1,10 @@
-"""Where things are, from the environment: QUAESTOR_DATA, QUAESTOR_PATIENCE, QUAESTOR_ACTOR."""
+"""Where things are, from the environment: QUAESTOR_DATA, QUAESTOR_PATIENCE, QUAESTOR_ACTOR and the like."""
 
 from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,13 +21,17 @@ def _user() -> str:
 
 class Settings(BaseSettings):
     """data: the folder of store, iterations, bundles and checkpoints. patience: seconds to wait for a busy store.
-    actor: who the audit trail says acted."""
+    actor: who the audit trail says acted. console: its address, for links to it. runner: what runs the tasks of flows
+    over many systems, ray for a cluster (ray_address, or one on this machine where that is not given)."""
 
     model_config = SettingsConfigDict(env_prefix="QUAESTOR_", frozen=True)
 
     data: Path = Path("data")
     patience: float = Field(default=30.0, ge=0)
     actor: str = Field(default_factory=_user, min_length=1)
+    console: str = "http://localhost:8501"
+    runner: Literal["here", "ray"] = "here"
+    ray_address: str | None = None
 
     @property
     def store(self) -> Store:
@@ -37,6 +42,21 @@ class Settings(BaseSettings):
     def incoming(self) -> Path:
         """Where generated event files lie."""
         return self.data / "incoming"
+
+    @property
+    def inbox(self) -> Path:
+        """Where files wait that scheduled ingest brings in."""
+        return self.data / "inbox"
+
+    @property
+    def ingested(self) -> Path:
+        """Where files of the inbox lie once their rows are in the store."""
+        return self.data / "ingested"
+
+    @property
+    def refused(self) -> Path:
+        """Where files of the inbox lie that could not be read, each with its reason."""
+        return self.data / "refused"
 
     @property
     def checkpoints(self) -> Path:

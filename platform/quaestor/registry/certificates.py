@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,8 @@ from quaestor.store import Store, evidence
 from quaestor.study import parse
 
 VALID_DAYS = 90
+RENEWED_DAYS = 14
+"""A certificate that ends sooner is not current any more: whoever certifies next renews it."""
 DECLARATION = "certificate_declaration"
 
 
@@ -61,12 +63,17 @@ def declare(store: Store, iteration_id: str, subject: Subject, params: Certifica
 def current_certificate(
     store: Store, iteration_id: str, subject: Subject, params: CertificateParams
 ) -> Certificate | None:
-    """The newest certificate of an iteration, if it is of this subject and these parameters and has not expired."""
+    """The newest certificate of an iteration, if it is of this subject and these parameters and does not end soon."""
     certificate = newest_certificate(store, iteration_id)
     if certificate is None:
         return None
     same = certificate.subject == subject and certificate.params == params
-    return certificate if same and certificate.expires_at > utc_now().isoformat() else None
+    return certificate if same and not ends_soon(certificate, utc_now()) else None
+
+
+def ends_soon(certificate: Certificate, now: datetime) -> bool:
+    """Whether a certificate has ended or is due to be renewed, now in UTC."""
+    return datetime.fromisoformat(certificate.expires_at) <= now + timedelta(days=RENEWED_DAYS)
 
 
 def newest_certificate(store: Store, iteration_id: str) -> Certificate | None:
