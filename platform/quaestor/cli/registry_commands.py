@@ -100,10 +100,14 @@ def export(
         Path | None,
         typer.Option("--sign", help="An Ed25519 private key in PEM; QUAESTOR_SIGNING_KEY holds or names one, too."),
     ] = None,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Also write it as an MLflow model (pyfunc), a folder beside the bundle.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a certified iteration as a bundle, a folder and an archive, and check it."""
     from quaestor.export.from_iteration import export_iteration
+    from quaestor.export.mlflow_model import write_mlflow_model
     from quaestor.export.signature import signing_key
     from quaestor.settings import Settings
 
@@ -111,12 +115,15 @@ def export(
     bundle, new = export_iteration(
         settings.store, settings.data, iteration, out or settings.bundles, settings.actor, override, key
     )
+    model = str(write_mlflow_model(bundle)) if mlflow else None
     if as_json:
         facts = {"bundle": str(bundle.path), "archive": str(bundle.archive), "digest": bundle.digest}
-        print_json({**facts, "serial": bundle.serial, "signed": bundle.signed, "new": new})
+        print_json({**facts, "serial": bundle.serial, "signed": bundle.signed, "new": new, "mlflow": model})
     else:
         typer.echo(f"{'exported' if new else 'already exported'}: {bundle.path}")
         typer.echo(f"as one file: {bundle.archive}")
+        if model:
+            typer.echo(f"as an MLflow model: {model}")
         typer.echo("signed" if bundle.signed else bundle.trust())
 
 
