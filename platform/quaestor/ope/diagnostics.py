@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quaestor.log.batch import MaturedBatch
+from quaestor.ope.balance import balance_check
 from quaestor.ope.diagnosis import Diagnosis
 from quaestor.ope.log_checks import duplicates_check, late_rewards_check
 from quaestor.ope.propensity_checks import calibration_check, estimation_check, exploration_check, rounding_check
@@ -17,6 +18,7 @@ def diagnose(batch: MaturedBatch) -> tuple[Diagnosis, ...]:
         exploration_check(logged),
         rounding_check(logged),
         calibration_check(logged),
+        balance_check(logged),
         duplicates_check(batch),
         late_rewards_check(batch),
     )
