@@ -20,6 +20,7 @@ from flows.tasks import say, step
 from models.payments.deploy import deploy
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log
 from quaestor.errors import UsageError
+from quaestor.export.rows import written_rows
 from quaestor.log.adapters.favorita import CALENDAR
 from quaestor.log.lookalike.favorita import write_favorita
 from quaestor.log.lookalike.open_bandit import write_open_bandit
@@ -115,14 +116,14 @@ def log_world(iteration_id: str, first: int, rounds: int, number: int) -> tuple[
     folder = settings.incoming / "payments-world"
     paths = folder / f"decisions-{number}.parquet", folder / f"outcomes-{number}.parquet"
     if not all(path.exists() for path in paths):
-        folder.mkdir(parents=True, exist_ok=True)
         world = PaymentsWorld(WorldParams(seed=SEED))
         payments = world.payments(rounds, first, "payment")
         policy = payments_training.payments_policy(iteration(iteration_id))
         choice = deploy(policy, payments)
         system = policy.spec.system
-        decision_log(payments, choice.probabilities, choice.action, system, iteration_id).write_parquet(paths[0])
-        world.outcomes(payments, choice.action, system).write_parquet(paths[1])
+        decided = decision_log(payments, choice.probabilities, choice.action, system, iteration_id)
+        written_rows(decided, paths[0], "decisions")
+        written_rows(world.outcomes(payments, choice.action, system), paths[1], "outcomes")
         say(f"{system}: iteration {iteration_id[:12]} decided {rounds:,} payments")
     newest = pl.scan_parquet(paths[0]).select(pl.col("decided_at").dt.replace_time_zone(None).max()).collect().item()
     return paths, newest

@@ -55,6 +55,6 @@ def evaluate_candidate(
     if study.refit.objective is not None:
         curve = trade_off_curve(judged_on, new, old, predicted, study.refit.objective, study.gate.confidence)
         keep(store, name, TRADE_OFF, curve.as_json(), incumbent.iteration_id)
-    keep(store, name, EVALUATION, evaluation.as_json(), incumbent.iteration_id)
     keep_realised(store, loaded.batch)
+    keep(store, name, EVALUATION, evaluation.as_json(), incumbent.iteration_id)  # last: it says that all is there
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from quaestor.certification.certificate import (
 )
 from quaestor.clock import utc_now
 from quaestor.randomness import stream_seed
+from quaestor.registry.canonical import canonical_json
 from quaestor.registry.judging import CERTIFICATE, keep
 from quaestor.store import Store, evidence
 from quaestor.study import parse
@@ -50,13 +52,23 @@ class Declaration:
 
 
 def declare(store: Store, iteration_id: str, subject: Subject, params: CertificateParams) -> Declaration:
-    """Keeps what will be certified and how, before any certifying episode is played."""
-    with store.read() as connection:
+    """Keeps what will be certified and how, before any certifying episode is played.
+
+    A declaration of the same that never came to a certificate, because its run was killed, is gone on with: the same
+    seed gives the same episodes, so that it is no further attempt.
+    """
+    with store.write() as connection:
         known = evidence.of_kind(connection, DECLARATION).filter(pl.col("iteration_id") == iteration_id)
-    attempt = len(known) + 1
-    seed = stream_seed(params.seed, iteration_id, "certificate", attempt)
-    declared = Declaration(subject, params, attempt, seed, utc_now().isoformat(timespec="seconds"))
-    keep(store, iteration_id, DECLARATION, asdict(declared))
+        certified = evidence.latest(connection, iteration_id, CERTIFICATE)
+        if len(known):
+            last = parse(Declaration, json.loads(known["content"][-1]), "declaration")
+            done = certified is not None and certified[1]["attempt"] >= last.attempt
+            if not done and (last.subject, last.params) == (subject, params):
+                return last
+        attempt = len(known) + 1
+        seed = stream_seed(params.seed, iteration_id, "certificate", attempt)
+        declared = Declaration(subject, params, attempt, seed, utc_now().isoformat(timespec="seconds"))
+        evidence.add(connection, iteration_id, DECLARATION, canonical_json(asdict(declared)))
     return declared
 
 

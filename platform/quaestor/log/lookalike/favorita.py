@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from quaestor.atomic import write_file
+from quaestor.export.rows import written_rows
 from quaestor.log.adapters.favorita import CALENDAR
 from quaestor.log.demand import days_from_christmas
 from quaestor.randomness import generator
@@ -34,18 +36,17 @@ def write_favorita(folder: Path, seed: int, products: int = 288, stores: int = 2
     units = np.where(returned, -np.maximum(units, 1), units)
     product_axis, store_axis, week_axis = np.indices(units.shape)
     path = folder / "favorita_weekly_sales.parquet"
-    pl.DataFrame(
+    sales = pl.DataFrame(
         {
             "product": product_axis.ravel().astype(np.int16),
             "store": store_axis.ravel().astype(np.int8),
             "week": week_axis.ravel().astype(np.int16),
             "units": units.ravel().astype(np.int32),
         }
-    ).write_parquet(path)
-    pl.DataFrame({"date": starts_on, "days_from_christmas": days_from_christmas(starts_on).astype(np.int64)}).write_csv(
-        folder / CALENDAR
     )
-    return path
+    calendar = {"date": starts_on, "days_from_christmas": days_from_christmas(starts_on).astype(np.int64)}
+    write_file(folder / CALENDAR, pl.DataFrame(calendar).write_csv().encode())
+    return written_rows(sales, path, "sales")
 
 
 def _random_walk(steps: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from quaestor.export.rows import written_rows
 from quaestor.randomness import generator
 
 ITEMS, POSITIONS = 34, 3
@@ -26,8 +27,7 @@ def write_open_bandit(folder: Path, seed: int, rounds: int = 10_000) -> tuple[Pa
     paths = []
     for policy in ("random", "bts"):
         path = folder / f"obd_men_{policy}.parquet"
-        _log(policy, appeal, lean, seed, rounds).write_parquet(path)
-        paths.append(path)
+        paths.append(written_rows(_log(policy, appeal, lean, seed, rounds), path, policy))
     return paths[0], paths[1]
 
 
