@@ -64,8 +64,8 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
 def typed(kind: Kind, frame: pl.DataFrame, system: str | None, where: str) -> pl.DataFrame:
     """The frame with exactly the columns of its kind (and features, for decisions), each of its type.
 
-    A value that cannot be read becomes null and its column is named in `unreadable` (list of text), so that
-    the contract can refuse that row alone. Raises UsageError for a missing or unknown column, or when the rows
+    A value that cannot be read becomes null and `unreadable` says so (text, else null), so that the contract can
+    refuse that row alone. Raises UsageError for a missing or unknown column, or when the rows
     name no system and none was given.
     """
     columns = {column.name: column for column in COLUMNS[kind]}
@@ -85,15 +85,15 @@ def typed(kind: Kind, frame: pl.DataFrame, system: str | None, where: str) -> pl
         numeric = name.startswith(NUMERIC_PREFIX)
         parsed[name] = _parsed(Column(name, pl.Float64() if numeric else pl.String(), False, "a number"), frame)
     unreadable = [
-        pl.when(frame[name].is_not_null().any() & pl.col(name).is_not_null() & expression.is_null()).then(
+        pl.when(pl.col(name).is_not_null() & expression.is_null()).then(
             pl.lit(f"{name} is not {columns[name].words if name in columns else 'a number'}")
         )
         for name, expression in parsed.items()
-        if name in frame.columns
+        if name in frame.columns and not expression.meta.eq(pl.col(name))
     ]
     return frame.select(
         *(expression.alias(name) for name, expression in parsed.items()),
-        pl.concat_list(unreadable).list.drop_nulls().alias("unreadable"),
+        pl.coalesce(*unreadable, pl.lit(None, dtype=pl.String)).alias("unreadable"),
     )
 
 

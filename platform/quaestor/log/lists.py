@@ -1,0 +1,87 @@
+"""What the contract of decisions asks about lists, answered for all rows at once.
+
+Entries lie one after the other in memory with the offsets of their rows, so that each question is a few passes over
+flat arrays instead of one evaluation a row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+SUM = 1e-6
+"""How far from 1 the propensities of a round may sum."""
+EQUAL = 1e-9
+"""How far the propensity of the action taken may be from its entry in the list."""
+
+
+def with_list_facts(decisions: pl.DataFrame) -> pl.DataFrame:
+    """Adds distinct_eligible (at least one action is named, each once, none empty), position (of the action taken among
+    them, null where it is not there) and matching_propensities (absent, or one probability for each eligible action,
+    summing to 1 and agreeing with `propensity`)."""
+    eligible = _Lists.of(decisions["eligible"])
+    names = pc.dictionary_encode(eligible.entries)
+    code = names.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    position = _position(eligible, code, names.dictionary, decisions["action"])
+    return decisions.with_columns(
+        pl.Series("distinct_eligible", _distinct(eligible, code, names.dictionary)),
+        pl.Series("matching_propensities", _matching(decisions, eligible, position)),
+        pl.Series("position", position, dtype=pl.Int64).replace(-1, None),
+    )
+
+
+class _Lists:
+    """The lists of a column, flat: entries (entry,), row (entry,) and start, length and null (row,)."""
+
+    def __init__(self, entries: pa.Array, offsets: NDArray[np.int64], null: NDArray[np.bool_]) -> None:
+        self.start, self.length, self.null = offsets[:-1] - offsets[0], np.diff(offsets), null
+        self.entries = entries[offsets[0] : offsets[-1]]
+        self.row = np.repeat(np.arange(len(null)), self.length)
+
+    @classmethod
+    def of(cls, column: pl.Series) -> _Lists:
+        lists = column.to_arrow()
+        return cls(lists.values, lists.offsets.to_numpy(), column.is_null().to_numpy())
+
+    def any(self, entry: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether it is true of any entry, (row,)."""
+        found = np.zeros(len(self.null), dtype=np.bool_)
+        found[self.row[entry]] = True
+        return found
+
+
+def _distinct(eligible: _Lists, code: NDArray[np.int64], names: pa.Array) -> NDArray[np.bool_]:
+    empty = pc.index(names, pa.scalar("", names.type)).as_py()
+    nameless = eligible.any((code < 0) | (code == empty))
+    in_order = np.sort(eligible.row * (len(names) + 1) + code + 1)
+    twice = np.zeros(len(eligible.null), dtype=np.bool_)
+    twice[in_order[1:][in_order[1:] == in_order[:-1]] // (len(names) + 1)] = True
+    return ~eligible.null & (eligible.length > 0) & ~nameless & ~twice
+
+
+def _position(eligible: _Lists, code: NDArray[np.int64], names: pa.Array, action: pl.Series) -> NDArray[np.int64]:
+    """The place of the action taken, (row,); −1 where it is not among the eligible."""
+    taken = pc.index_in(action.to_arrow().cast(names.type), value_set=names).fill_null(-2).to_numpy()
+    taken = np.where(eligible.null, -2, taken)
+    at = np.flatnonzero(code == taken[eligible.row])[::-1]  # backwards, so that the first of several stays
+    position = np.full(len(taken), -1, dtype=np.int64)
+    position[eligible.row[at]] = at - eligible.start[eligible.row[at]]
+    return position
+
+
+def _matching(decisions: pl.DataFrame, eligible: _Lists, position: NDArray[np.int64]) -> NDArray[np.bool_]:
+    lists = _Lists.of(decisions["propensities"])
+    if lists.null.all():
+        return lists.null
+    value = lists.entries.to_numpy(zero_copy_only=False)  # null becomes NaN, which is no probability either
+    improbable = lists.any(~((value >= 0) & (value <= 1)))
+    total = np.bincount(lists.row, value, minlength=len(lists.null))
+    same = (lists.length == eligible.length) & (position >= 0)
+    logged = np.full(len(same), np.nan)
+    logged[same] = value[(lists.start + position)[same]]
+    propensity = decisions["propensity"].to_numpy()
+    agrees = (np.abs(total - 1) <= SUM) & (np.abs(logged - propensity) <= EQUAL)
+    return lists.null | (same & ~improbable & agrees)
