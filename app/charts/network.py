@@ -5,20 +5,26 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import HEIGHT, POLICIES, POLICY_COLOURS, TOP, Chart, above
-from app.stock import CAUSES
-from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY
+from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers
+from app.replays import WHO
+from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE
+from quaestor.simulation.figures import CAUSES
 
-KINDS = ["supplier", "warehouse", "store"]
-WHO = [*POLICIES, "recorded"]
+KINDS = ["supplier", "warehouse", "cross_dock", "store"]
+PLAYERS = [*WHO, "demand"]
+COLOURS = [CANDIDATE, INCUMBENT, PURPLE, GREY]
+DASHES = [[1, 0], [5, 3], [2, 2], [1, 0]]
+SHAPES = ["diamond", "circle", "triangle-up"]
 
 
 def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
-    """Suppliers, warehouses and stores from left to right, with who supplies whom; the chosen place stands out.
+    """Who supplies whom, suppliers left: nodes as large as their stock, edges as wide as their flow.
 
-    nodes: name, kind, x, y, chosen, costs. edges: source, target, lead_time, unit_cost, x, y, x2, y2, chosen.
+    nodes: name, kind, x, y, chosen, on_hand, costs. edges: source, target, lead_time, unit_cost, flow, x, y, x2, y2,
+    chosen.
     """
-    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.25, 2.35]))
+    furthest = float(nodes["x"].max() or 0.0)  # type: ignore[arg-type]
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.25, furthest + 0.4]))
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[0, 1]))
     lead_times = sorted(edges["lead_time"].unique().to_list())
     lines = (
@@ -35,60 +41,69 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
                 scale=alt.Scale(scheme=alt.SchemeParams("plasma", extent=[0.25, 0.8])),
                 legend=alt.Legend(orient="top", title="lead time (periods)"),
             ),
-            strokeWidth=alt.condition("datum.chosen", alt.value(3), alt.value(1)),
+            strokeWidth=alt.StrokeWidth(
+                "flow:Q",
+                scale=alt.Scale(range=[0.6, 6], zero=True),
+                legend=alt.Legend(orient="top", title="flow (units a period)", tickCount=3),
+            ),
             opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.35)),
             tooltip=[
                 "source",
                 "target",
+                alt.Tooltip("flow:Q", title="mean flow (units a period)", format=",.4g"),
                 alt.Tooltip("lead_time:Q", title="lead time (periods)"),
                 alt.Tooltip("unit_cost:Q", title="purchase cost (a unit)", format="g"),
             ],
         )
     )
     base = alt.Chart(nodes).encode(x=x, y=y)
-    points = base.mark_point(filled=True, opacity=1, size=110).encode(
+    points = base.mark_point(filled=True, opacity=1).encode(
         shape=alt.Shape(
             "kind:N",
-            scale=alt.Scale(domain=KINDS, range=["square", "triangle-up", "circle"]),
-            legend=alt.Legend(orient="top", title=None),
+            scale=alt.Scale(domain=KINDS, range=["square", "triangle-up", "cross", "circle"]),
+            legend=alt.Legend(orient="top", title=None, values=[k for k in KINDS if k in nodes["kind"].to_list()]),
+        ),
+        size=alt.Size(
+            "on_hand:Q",
+            scale=alt.Scale(range=[60, 700], zero=True),
+            legend=alt.Legend(orient="top", title="on hand (mean units)", tickCount=3),
         ),
         color=alt.condition("datum.chosen", alt.value(CANDIDATE), alt.value(GREY)),
         tooltip=[
             "name",
             "kind",
+            alt.Tooltip("on_hand:Q", title="mean on hand (units)", format=",.4g"),
             alt.Tooltip("holding_cost:Q", title="holding cost (a unit and period)", format="g"),
             alt.Tooltip("underage_cost:Q", title="underage cost (a unit)", format="g"),
         ],
     )
     text = base.encode(text="name:N")
     names = (
-        text.transform_filter(alt.datum.kind == "store").mark_text(align="left", dx=9, color=GREY, fontSize=10),
-        text.transform_filter(alt.datum.kind != "store").mark_text(dy=-14, color=GREY, fontSize=11),
+        text.transform_filter(alt.datum.x == furthest).mark_text(align="left", dx=14, color=GREY, fontSize=10),
+        text.transform_filter(alt.datum.x != furthest).mark_text(dy=-18, color=GREY, fontSize=11),
     )
-    tallest = int(nodes.group_by("kind").len()["len"].max() or 1)  # type: ignore[arg-type]
+    tallest = int(nodes.group_by("x").len()["len"].max() or 1)  # type: ignore[arg-type]
     return (
         alt.layer(lines, points, *names)
         .resolve_scale(color="independent")
-        .properties(height=max(300, min(900, 60 + 24 * tallest)))
+        .properties(height=max(320, min(900, 80 + 24 * tallest)))
     )
 
 
 def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
-    """One quantity at one place through time, candidate against incumbent; frame: period, who, units.
+    """One quantity at one place through time under each policy; frame: period, who, units.
 
     The rule marks the first period that counts: before it the network only fills.
     """
-    colours = alt.Scale(domain=WHO, range=[CANDIDATE, INCUMBENT, GREY])
-    dashes = alt.Scale(domain=WHO, range=[[1, 0], [5, 3], [1, 0]])
     lines = (
         alt.Chart(frame)
         .mark_line(strokeWidth=2, interpolate="step-after")
         .encode(
             x=alt.X("period:Q", title="period", axis=alt.Axis(format="d"), scale=alt.Scale(zero=False, nice=False)),
             y=alt.Y("units:Q", axis=above(f"{quantity} (units)")),
-            color=alt.Color("who:N", scale=colours, legend=_of(frame, WHO)),
-            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=_of(frame, WHO)),
-            tooltip=["period", "who", alt.Tooltip("units:Q", format=".4g")],
+            color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame)),
+            strokeDash=alt.StrokeDash("who:N", scale=_scale(DASHES), legend=_legend(frame)),
+            tooltip=["period", "who", alt.Tooltip("units:Q", format=",.4g")],
         )
     )
     start = alt.Chart(pl.DataFrame({"period": [counted_from], "text": ["counted from here"]})).encode(x="period:Q")
@@ -97,20 +112,37 @@ def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
     return alt.layer(rule, lines, text).properties(height=250)
 
 
-def cost_chart(frame: pl.DataFrame) -> Chart:
-    """One product's cost by cause under both policies; frame: cause, who, cost."""
-    return (
-        alt.Chart(frame)
-        .mark_bar()
-        .encode(
-            y=alt.Y("cause:N", sort=[*CAUSES, "total"], title=None),
-            yOffset=alt.YOffset("who:N", sort=POLICIES),
-            x=alt.X("cost:Q", title="cost over the counted periods, whole network"),
-            color=alt.Color("who:N", scale=POLICY_COLOURS, legend=TOP),
-            tooltip=["cause", "who", alt.Tooltip("cost:Q", format=",.0f")],
-        )
-        .properties(height=HEIGHT)
+def cost_chart(frame: pl.DataFrame, unit: str) -> Chart:
+    """Cost by cause under each policy with its interval; frame: cause, who, value, lower, upper."""
+    base = alt.Chart(frame).encode(
+        y=alt.Y("cause:N", sort=[*CAUSES, "total"], title=None),
+        yOffset=alt.YOffset("who:N", sort=PLAYERS),
+        tooltip=["cause", "who", *numbers("value", "lower", "upper")],
     )
+    x = alt.X("value:Q", title=f"cost ({unit})", scale=alt.Scale(zero=True))
+    bars = base.mark_bar(opacity=0.75).encode(
+        x=x, color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame))
+    )
+    whiskers = base.mark_rule(strokeWidth=2, color=GREY).encode(x=alt.X("lower:Q"), x2="upper:Q")
+    return alt.layer(bars, whiskers).properties(height=HEIGHT)
+
+
+def service_chart(frame: pl.DataFrame) -> Chart:
+    """The share of demand served from stock under each policy with its interval; frame: where, who, value, lower,
+    upper."""
+    axis = alt.Axis(title="demand served from stock (%)", format=".0%", tickCount=5)
+    base = alt.Chart(frame).encode(
+        y=alt.Y("where:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
+        yOffset=alt.YOffset("who:N", sort=PLAYERS),
+        color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame)),
+        tooltip=["where", "who", *[alt.Tooltip(f"{name}:Q", format=".2%") for name in ("value", "lower", "upper")]],
+    )
+    bars = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2="upper:Q")
+    points = base.mark_point(filled=True, opacity=1, size=80).encode(
+        x=alt.X("value:Q", axis=axis, scale=FREE),
+        shape=alt.Shape("who:N", scale=alt.Scale(domain=PLAYERS[:3], range=SHAPES), legend=_legend(frame)),
+    )
+    return alt.layer(bars, points).properties(height=90 + 60 * frame["where"].n_unique())
 
 
 def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
@@ -133,6 +165,11 @@ def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
     return alt.layer(rule, lines, text).properties(height=HEIGHT)
 
 
-def _of(frame: pl.DataFrame, names: list[str]) -> alt.Legend:
-    present = [name for name in names if name in frame["who"].unique().to_list()]
-    return alt.Legend(orient="top", title=None, values=present)
+def _scale(values: list) -> alt.Scale:
+    return alt.Scale(domain=PLAYERS, range=values)
+
+
+def _legend(frame: pl.DataFrame) -> alt.Legend:
+    """A legend of those alone who are drawn."""
+    drawn = frame["who"].unique().to_list()
+    return alt.Legend(orient="top", title=None, labelLimit=0, values=[name for name in PLAYERS if name in drawn])

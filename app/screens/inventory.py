@@ -12,19 +12,23 @@ from app.charts import network as charts
 from app.checks import checks
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
-from app.queries.inventory import inventory_evidence
+from app.queries.inventory import InventoryEvidence, inventory_evidence
 from app.queries.iterations import Iteration
 from app.queries.overview import overview
+from app.replays import Replay, players, replay
 from app.style import figure, plain
+from app.what_if import UNIT, what_if
 from quaestor.clock import utc_now
+from quaestor.errors import QuaestorError
 from quaestor.registry.evaluation import Evaluation
+from quaestor.simulation.network import Terms
 
 QUANTITIES: dict[stock.Quantity, str] = {
     "on_hand": "on hand",
     "in_transit": "in transit to it",
     "ordered": "ordered by it",
     "demand": "demand",
-    "unmet": "unmet demand",
+    "unmet": "not served",
     "shipped": "shipped from it",
 }
 
@@ -37,15 +41,16 @@ def show() -> None:
         nothing_yet("There is no inventory iteration yet.")
         return
     chosen, siblings = choose_iteration("inventory", known)
-    evidence = reading(lambda: inventory_evidence(chosen))
+    evidence = reading(
+        lambda: inventory_evidence(chosen.report.system, chosen.iteration_id, chosen.data.get("network_id"))
+    )
     panels.headline(chosen)
     panels.strip(checks(chosen, store.newest, utc_now()))
     panels.reasons(chosen)
     panels.changed(chosen, siblings)
     if chosen.report.evaluation is not None:
         gain(chosen, chosen.report.evaluation)
-    if evidence.network is not None:
-        inside(evidence.network, evidence.plays)
+    inside(chosen, evidence)
     learning(evidence.learning_curve, chosen)
     st.subheader("All iterations of this system", anchor=False)
     panels.table(frames.listing(siblings, {}), "Every iteration, newest first")
@@ -74,38 +79,82 @@ def gain(chosen: Iteration, evaluation: Evaluation) -> None:
 
 
 @st.fragment
-def inside(network: dict[str, Any], plays: dict[str, Any] | None) -> None:
-    """The network, and what happened at a chosen place with a chosen product."""
-    st.subheader(plain(f"Inside the network {network['name']}"), anchor=False)
-    left, right = st.columns(2)
-    places, first = stock.places(network), stock.stores(network)[0]
-    said = "A warehouse or a store; it stands out in the picture."
-    place = left.selectbox("Place", places, index=places.index(first), help=said)
-    edges = stock.edges(network, place)
-    drawn = charts.network_chart(stock.nodes(network, place), edges)
-    st.altair_chart(drawn, alt=f"The network: who supplies whom, with lead times; {place} stands out")
-    if len(edges) < len(network["edges"]):
-        st.caption(plain(f"{len(edges):,} edges of {place} are drawn, of {len(network['edges']):,} in the network."))
-    if plays is None:
-        st.text("No play of this iteration was kept: what happened inside cannot be shown.")
+def inside(chosen: Iteration, evidence: InventoryEvidence) -> None:
+    """What happens inside the network when the policies are played again."""
+    who = players(chosen.iteration_id, chosen.report.incumbent_id, evidence.scenarios or {})
+    try:
+        usual = reading(lambda: replay(evidence, who, Terms()))
+    except QuaestorError as error:
+        st.error(plain(str(error)))
         return
-    product = right.selectbox("Product", list(plays["candidate"]), help="The few products whose plays were kept.")
-    traces(network, plays, str(product), str(place))
-    st.subheader("Cost by cause", anchor=False)
-    split = stock.cost_split(plays, str(product))
-    st.altair_chart(charts.cost_chart(split), alt="Holding, underage and purchase cost under both policies")
-    st.caption("One product's play as it happened in the simulator, not an estimate: it has no interval.")
+    st.subheader("Inside the network", anchor=False)
+    if usual is None:
+        st.text("No held-out demand was kept with this iteration, so that its policy cannot be played again here.")
+        st.text("What to do next: run its retraining again; what is done is found, and only this is added.")
+        st.code("quaestor run inventory --study STUDY", language=None)
+        return
+    for name, sentence in usual.absent.items():
+        st.warning(plain(f"The policy of the {name} cannot be played: {sentence}"))
+    if usual.played:
+        place = stock_and_flow(evidence, usual)
+        what_if(evidence, who, usual, place)
 
 
-def traces(network: dict[str, Any], plays: dict[str, Any], product: str, place: str) -> None:
+def stock_and_flow(evidence: InventoryEvidence, usual: Replay) -> str:
+    """The network with stock and flow, and what happened at a chosen place; returns the place."""
+    network, products, content = usual.network, usual.scenarios.products, evidence.network or {}
+    left, middle, right = st.columns(3)
+    said = "A warehouse, a cross-dock or a store; it stands out in the picture."
+    place = str(left.selectbox("Place", network.places, index=network.warehouses, help=said))
+    numbers = [*range(len(products)), None]
+    product = middle.selectbox(
+        "Product" if usual.scenarios.recorded else "Scenario",
+        numbers,
+        format_func=lambda number: f"all {len(products)}, summed" if number is None else products[number],
+        help="The products whose held-out demand was kept with the iteration.",
+    )
+    drawn_of = str(right.selectbox("Policy in the picture", list(usual.played)))
+    nodes = stock.nodes(usual, content, drawn_of, product, place)
+    edges = stock.edges(usual, nodes, drawn_of, product, place)
+    alt = f"The network with mean stock and flow under the {drawn_of}; {place} stands out"
+    st.altair_chart(charts.network_chart(nodes, edges), alt=alt)
+    if len(edges) < len(network.source):
+        st.caption(plain(f"{len(edges):,} edges of {place} are drawn, of {len(network.source):,} in the network."))
+    traces(usual, product, place)
+    left, right = st.columns([3, 2])
+    with left:
+        st.subheader("Cost by cause", anchor=False)
+        drawn = charts.cost_chart(stock.cost_split(usual), UNIT)
+        st.altair_chart(drawn, alt="Holding, underage and purchase cost under each policy, with intervals")
+    with right:
+        st.subheader("Service level", anchor=False)
+        drawn = charts.service_chart(stock.service(usual, place))
+        st.altair_chart(drawn, alt="Share of demand served from stock under each policy, with intervals")
+    st.caption(
+        f"Cost and service are means over {len(products)} "
+        f"{'products' if usual.scenarios.recorded else 'scenarios'} with {stock.CONFIDENCE:.0%} intervals, played "
+        "again here from the exported graphs without smoothing noise. The gate judged by the evaluation above, on all "
+        "of them and with the noise."
+    )
+    return place
+
+
+def traces(usual: Replay, product: int | None, place: str) -> None:
     """Stock and flow at one place through time."""
-    counted_from = plays["first_period"] + plays["warmup"]
-    found = {name: stock.trace(plays, network, product, place, name) for name in QUANTITIES}
-    columns = st.columns(2)
-    for number, (name, frame) in enumerate((name, frame) for name, frame in found.items() if not frame.is_empty()):
-        drawn = charts.trace_chart(frame, QUANTITIES[name], counted_from)
-        with columns[number % 2]:
-            st.altair_chart(drawn, alt=f"{QUANTITIES[name]} at {place} through time, candidate against incumbent")
+    counted_from = usual.scenarios.first_period + usual.scenarios.warmup
+    columns, drawn = st.columns(2), 0
+    for name, told in QUANTITIES.items():
+        frame = stock.trace(usual, product, place, name)
+        if frame.is_empty():
+            continue
+        if name == "unmet":
+            told = "lost sales" if usual.network.unmet_is_lost else "demand not served at once"
+        with columns[drawn % 2]:
+            chart = charts.trace_chart(frame, told, counted_from)
+            st.altair_chart(chart, alt=f"{told} at {place} through time under each policy")
+        drawn += 1
+    if usual.scenarios.periods > stock.PERIODS_DRAWN:
+        st.caption(f"The first {stock.PERIODS_DRAWN:,} of {usual.scenarios.periods:,} periods are drawn.")
 
 
 def learning(curve: dict[str, Any] | None, chosen: Iteration) -> None:

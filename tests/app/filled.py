@@ -22,27 +22,13 @@ from quaestor.registry.iteration import Inputs
 from quaestor.registry.judging import CERTIFICATE, EVALUATION, HEALTH, judge_iteration, keep
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
+from quaestor.simulation.scenarios import SCENARIOS
 from quaestor.store import networks
+from tests.app.shops import NETWORK, kept_scenarios, policy_files
 from tests.quaestor.events import decision, outcome, write
 
 HOSTILE = "![x](http://evil.example/x.png) <img src=http://evil.example onerror=1> :red[y]"
 ACTIONS = ("card", "token")
-NETWORK = {
-    "name": "two-shops",
-    "unmet_demand": "lost",
-    "nodes": [
-        {"name": "maker", "kind": "supplier", "holding_cost": 0.0, "underage_cost": 0.0},
-        {"name": "depot", "kind": "warehouse", "holding_cost": 0.3, "underage_cost": 0.0},
-        {"name": "north", "kind": "store", "holding_cost": 1.0, "underage_cost": 9.0},
-        {"name": "south", "kind": "store", "holding_cost": 1.0, "underage_cost": 9.0},
-    ],
-    "edges": [
-        {"source": "maker", "target": "depot", "lead_time": 3, "unit_cost": 0.5},
-        {"source": "depot", "target": "north", "lead_time": 1, "unit_cost": 0.0},
-        {"source": "depot", "target": "south", "lead_time": 2, "unit_cost": 0.0},
-    ],
-}
-PERIODS, WARMUP, FIRST_PERIOD = 10, 4, 100
 
 
 @dataclass(frozen=True)
@@ -66,7 +52,8 @@ def fill(settings: Settings, folder: Path) -> Filled:
     first = generation(settings, rule, rule, 0.14, 0.01, share_of_gap=0.911)
     promote(settings.store, first, "tester", "agreed")
     second = generation(settings, first, first, 0.001, 0.006, share_of_gap=0.927)
-    base_stock = register(settings, "shops", "base_stock", stocked(), None, role="yardstick")
+    files = policy_files((40.0, 15.0, 20.0))
+    base_stock = register(settings, "shops", "base_stock", stocked(), None, "yardstick", files)
     promote(settings.store, base_stock, "tester", "the best classical policy", override=True)
     hostile = register(settings, "bazaar", HOSTILE, rounds(), None)
     graph = inventory(settings, base_stock)
@@ -106,12 +93,12 @@ def generation(
 
 def inventory(settings: Settings, incumbent_id: str) -> str:
     """A judged inventory iteration with all its evidence."""
-    name = register(settings, "shops", "graph", stocked(), incumbent_id)
+    name = register(settings, "shops", "graph", stocked(), incumbent_id, files=policy_files((60.0, 20.0, 30.0)))
     with settings.store.write() as connection:
         networks.add(connection, "network", "two-shops", registry.canonical_json(NETWORK))
     epochs = [{"number": n, "train_cost": 300.0 - n, "dev_cost": 250.0 - n} for n in range(1, 21)]
     keep(settings.store, name, "learning_curve", {"epochs": epochs, "best": 18})
-    keep(settings.store, name, "plays", plays(), incumbent_id)
+    keep(settings.store, name, SCENARIOS, kept_scenarios(incumbent_id), incumbent_id)
     keep(settings.store, name, EVALUATION, inventory_evaluation(incumbent_id).as_json(), incumbent_id)
     certify(settings, name, inventory_subject())
     judge_iteration(settings.store, "shops", name, incumbent_id, GateParams(), "tester")
@@ -119,11 +106,18 @@ def inventory(settings: Settings, incumbent_id: str) -> str:
 
 
 def register(
-    settings: Settings, system: str, policy: str, data: dict[str, Any], parent_id: str | None, role: str = "candidate"
+    settings: Settings,
+    system: str,
+    policy: str,
+    data: dict[str, Any],
+    parent_id: str | None,
+    role: str = "candidate",
+    files: dict[str, bytes] | None = None,
 ) -> str:
-    """Registers an iteration of one tiny file and returns its id."""
+    """Registers an iteration, of one tiny file where none are given, and returns its id."""
     inputs = Inputs(system, policy, {"role": role, "name": policy}, data, 0, "code")
-    made = registry.register(settings.store, settings.data, inputs, {"policy.onnx": b"made up"}, parent_id, "tester")
+    content = files or {"policy.onnx": b"made up"}
+    made = registry.register(settings.store, settings.data, inputs, content, parent_id, "tester")
     return made.iteration_id
 
 
@@ -220,20 +214,3 @@ def rounds() -> dict[str, Any]:
 def stocked() -> dict[str, Any]:
     """The manifest of what an inventory iteration learnt from."""
     return {"digest": "demand", "network_id": "network", "periods": 171, "products": 72}
-
-
-def plays() -> dict[str, Any]:
-    """Plays of one product under both policies: the candidate holds one unit, the incumbent two."""
-
-    def play(units: float) -> dict[str, Any]:
-        places = {name: [[units] * 3] * PERIODS for name in ("on_hand", "in_transit", "ordered", "shipped")}
-        stores = {"demand": [[5.0] * 2] * PERIODS, "unmet": [[units / 10] * 2] * PERIODS}
-        return {**places, **stores, **{cause: [units] * PERIODS for cause in ("holding", "underage", "purchase")}}
-
-    return {
-        "network_id": "network",
-        "first_period": FIRST_PERIOD,
-        "warmup": WARMUP,
-        "candidate": {"P1": play(1.0)},
-        "incumbent": {"P1": play(2.0)},
-    }

@@ -140,17 +140,6 @@ def test_a_name_from_the_store_stays_plain_text(filled: Filled) -> None:
         assert not any(HOSTILE in element.value or "![x](" in element.value for element in marked)
 
 
-def test_inventory_shows_the_chosen_place_and_product(settings: Settings, filled: Filled) -> None:
-    test = opened("inventory")
-    assert test.header[0].value == plain(report_of(settings, filled.graph).sentence())
-    at_store = len(test.get("vega_lite_chart"))
-    assert [box.value for box in test.selectbox][2:] == ["north", "P1"]
-    test.selectbox[2].set_value("depot").run()  # it ships, and sees no demand
-    assert not test.exception
-    assert len(test.get("vega_lite_chart")) == at_store - 1
-    assert f"quaestor promote {short(filled.graph)} --reason '…'" in commands(test)
-
-
 def test_the_bounds_shown_are_the_certificates(settings: Settings, filled: Filled) -> None:
     for iteration_id in (filled.graph, filled.first):
         certificate = report_of(settings, iteration_id).certificate

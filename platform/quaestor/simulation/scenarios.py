@@ -35,10 +35,16 @@ class PlainScenarios:
     calendar: Floats
     opening: Stock
 
+    def __post_init__(self) -> None:
+        products, stores, periods = self.demand.shape
+        rows = (len(self.products), len(self.opening.on_hand), len(self.opening.in_transit))
+        if rows != (products,) * 3 or len(self.calendar) != periods or not 0 <= self.warmup < periods - self.history:
+            raise ValueError(f"demand is {products} products × {stores} stores × {periods} periods, the rest is not")
+
     @property
     def periods(self) -> int:
         """How many periods are played."""
-        return self.demand.shape[2] - self.history
+        return int(self.demand.shape[2]) - self.history
 
     def times(self, factor: float) -> PlainScenarios:
         """The same futures with demand and opening stock times a factor."""

@@ -1,0 +1,185 @@
+"""The inventory screen: what it draws is what the policies do when they are played again."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import stock
+from app.queries.inventory import InventoryEvidence, inventory_evidence
+from app.replays import Replay, players, replay
+from app.style import plain, short
+from quaestor.registry.judging import keep
+from quaestor.settings import Settings
+from quaestor.simulation.figures import cost
+from quaestor.simulation.network import Terms
+from quaestor.simulation.scenarios import SCENARIOS
+from tests.app.filled import Filled
+from tests.app.shops import FIRST_PERIOD, PERIODS, PRODUCTS, WARMUP, kept_scenarios
+from tests.app.test_screens import commands, opened, report_of, said
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Plays are remembered by the names of iterations, which are the same in every test."""
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def played(filled: Filled) -> tuple[InventoryEvidence, Replay]:
+    """The policies of the filled store, played again."""
+    evidence = inventory_evidence("shops", filled.graph, "network")
+    found = replay(evidence, {"candidate": filled.graph, "incumbent": filled.base_stock}, Terms())
+    assert found is not None
+    return evidence, found
+
+
+def charts(test: AppTest) -> int:
+    return len(test.get("vega_lite_chart"))
+
+
+def play_again(test: AppTest, **terms: float) -> AppTest:
+    for name, value in terms.items():
+        test.number_input(key=f"what if {name.replace('_', ' ')}").set_value(value)
+    return next(button for button in test.button if button.label == "Play again").click().run()
+
+
+@pytest.mark.slow
+def test_the_chosen_place_product_and_policy_are_drawn(settings: Settings, filled: Filled) -> None:
+    test = opened("inventory")
+    assert test.header[0].value == plain(report_of(settings, filled.graph).sentence())
+    at_store = charts(test)
+    assert [box.label for box in test.selectbox][2:] == ["Place", "Product", "Policy in the picture"]
+    assert [box.value for box in test.selectbox][2:] == ["north", 0, "candidate"]
+    test.selectbox[2].set_value("depot").run()  # it ships, and sees no demand
+    assert not test.exception
+    assert charts(test) == at_store - 1
+    test.selectbox[3].set_value(None).run()
+    test.selectbox[4].set_value("incumbent").run()
+    assert not test.exception
+    assert f"quaestor promote {short(filled.graph)} --reason '…'" in commands(test)
+
+
+def test_units_balance_at_every_place(played: tuple[InventoryEvidence, Replay]) -> None:
+    """What a place has tomorrow is what it had, less what left it, plus what arrived: read off the drawn frames."""
+    _, found = played
+
+    def drawn(place: str, quantity: stock.Quantity) -> np.ndarray:
+        frame = stock.trace(found, 1, place, quantity).filter(pl.col("who") == "candidate")
+        assert frame["period"].to_list() == list(range(FIRST_PERIOD, FIRST_PERIOD + PERIODS))
+        return frame["units"].to_numpy()
+
+    def left(place: str) -> np.ndarray:
+        if place == "depot":
+            return drawn(place, "shipped")
+        demand = stock.trace(found, 1, place, "demand")["units"].to_numpy()
+        return demand - drawn(place, "unmet")
+
+    for place in ("depot", "north", "south"):
+        position = drawn(place, "on_hand") + drawn(place, "in_transit")
+        following = position + drawn(place, "ordered") - left(place)
+        np.testing.assert_allclose(position[1:], following[:-1], atol=1e-4)
+    received = drawn("north", "ordered") + drawn("south", "ordered")
+    np.testing.assert_allclose(drawn("depot", "shipped"), received, atol=1e-9)
+
+
+def test_products_add_up_and_causes_make_the_total(played: tuple[InventoryEvidence, Replay]) -> None:
+    _, found = played
+    each = sum(stock.trace(found, number, "north", "on_hand")["units"].to_numpy() for number in range(len(PRODUCTS)))
+    np.testing.assert_allclose(stock.trace(found, None, "north", "on_hand")["units"], each)
+    split = stock.cost_split(found)
+    for who, frame in split.group_by("who"):
+        values = dict(frame.select("cause", "value").iter_rows())
+        total = values.pop("total")
+        assert total == pytest.approx(sum(values.values()))
+        assert total == pytest.approx(cost(found.played[str(who[0])], WARMUP).mean())
+    assert (split["lower"] <= split["value"]).all()
+    assert (split["upper"] >= split["value"]).all()
+    level = stock.service(found, "north")
+    assert level["value"].is_between(0, 1).all()
+    assert level["where"].unique().sort().to_list() == ["north", "the whole network"]
+    assert stock.service(found, "depot")["where"].unique().to_list() == ["the whole network"]
+
+
+def test_flow_into_a_place_is_drawn_as_it_was_played(played: tuple[InventoryEvidence, Replay]) -> None:
+    evidence, found = played
+    assert evidence.network is not None
+    nodes = stock.nodes(found, evidence.network, "candidate", 0, "north")
+    edges = stock.edges(found, nodes, "candidate", 0, "north")
+    assert dict(nodes.select("name", "x").iter_rows()) == {"maker": 0.0, "depot": 1.0, "north": 2.0, "south": 2.0}
+    ordered = stock.trace(found, 0, "north", "ordered").filter(pl.col("who") == "candidate")["units"]
+    (flow,) = edges.filter(pl.col("target") == "north")["flow"]
+    assert flow == pytest.approx(ordered[WARMUP:].mean())
+    assert edges.filter("chosen")["target"].to_list() == ["north"]
+
+
+@pytest.mark.slow
+def test_what_if_plays_again_on_other_terms(filled: Filled) -> None:
+    test = opened("inventory")
+    assert "Change a figure and play again" in said(test)
+    before = charts(test)
+    play_again(test, holding=2.0, lead_time=1, demand=1.5)
+    assert not test.exception
+    assert charts(test) == before + 3
+    assert any("played again in" in caption.value for caption in test.caption)
+    table = next(frame.value for frame in test.dataframe if "cost, what if" in frame.value)
+    assert table["policy"].tolist() == ["candidate", "incumbent"]
+    assert (table["cost, as it is"] != table["cost, what if"]).all()
+
+
+def test_twice_the_holding_cost_is_twice_the_cost_of_holding(
+    filled: Filled, played: tuple[InventoryEvidence, Replay]
+) -> None:
+    evidence, usual = played
+    dear = replay(evidence, {"candidate": filled.graph}, Terms(holding=2.0))
+    assert dear is not None
+    holding = pl.col("cause") == "holding", pl.col("who") == "candidate"
+    once, twice = (stock.cost_split(each).filter(*holding)["value"][0] for each in (usual, dear))
+    assert twice == pytest.approx(2 * once)
+    gains = stock.compared((("as it is", usual),))
+    own, other = (cost(usual.played[who], WARMUP) for who in ("candidate", "incumbent"))
+    assert gains["value"][0] == pytest.approx((other - own).mean())
+
+
+def test_base_stock_is_played_once_where_it_is_the_incumbent(filled: Filled) -> None:
+    kept = kept_scenarios(filled.base_stock)
+    assert players(filled.graph, filled.base_stock, kept) == {"candidate": filled.graph, "incumbent": filled.base_stock}
+    assert players(filled.graph, "other", kept)["base stock"] == filled.base_stock
+
+
+@pytest.mark.slow
+def test_a_policy_that_was_changed_on_disk_is_said_and_the_others_are_drawn(settings: Settings, filled: Filled) -> None:
+    graph = settings.data / "iterations" / filled.base_stock / "policy.onnx"
+    graph.write_bytes(graph.read_bytes() + b"x")
+    test = opened("inventory")
+    assert not test.exception
+    assert not test.error
+    assert "The policy of the incumbent cannot be played" in test.warning[0].value.replace("\\", "")
+    assert test.selectbox[4].options == ["candidate"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "broken", [{"demand": "none"}, {"products": None}, {"demand": [[[1.0]]]}, {"calendar": [[1.0, 2.0]] * 12}]
+)
+def test_kept_demand_that_cannot_be_read_is_one_sentence(
+    settings: Settings, filled: Filled, broken: dict[str, object]
+) -> None:
+    keep(settings.store, filled.graph, SCENARIOS, kept_scenarios(filled.base_stock) | broken, filled.base_stock)
+    test = opened("inventory")
+    assert not test.exception
+    assert len(test.error) + len(test.warning) >= 1
+    assert test.header[0].value == plain(report_of(settings, filled.graph).sentence()), "the rest is shown"
+
+
+@pytest.mark.slow
+def test_without_kept_demand_the_screen_says_how_to_keep_it(settings: Settings, filled: Filled) -> None:
+    with settings.store.write() as connection:
+        connection.execute("delete from evidence where kind = ?", [SCENARIOS])
+    test = opened("inventory")
+    assert not test.exception
+    assert "No held-out demand was kept" in said(test)
+    assert "quaestor run inventory --study STUDY" in commands(test)
