@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,14 +11,29 @@ import polars as pl
 from app.queries.iterations import Iteration
 from app.style import Status, figure
 from quaestor.certification.certificate import Certificate
+from quaestor.ope.diagnosis import Diagnosis
 from quaestor.ope.weights import Overlap
 from quaestor.registry.gate import GateParams
 
 STALE_AFTER = timedelta(days=14)
 EXPIRES_SOON = timedelta(days=14)
 DEFAULTED_SHARE = 0.05
+DRIFT = 0.025
+"""A change in the share of failures that is watched; the alarm of a study comes at its own limit."""
 WATCHED_ERRORS, STOPPED_ERRORS = 2.576, 3.0
 """Standard errors of the mean weight from 1: watched at p < .01, and stopped where the gate stops."""
+
+BALANCE, PROPENSITIES, OUTCOMES, LOG = "Logging balance", "Propensities", "Missing outcomes", "Log"
+_STATUSES = {"ok": Status.OK, "watch": Status.WATCH, "stop": Status.STOP}
+_PLACE = {
+    "logging balance": BALANCE,
+    "propensity calibration": BALANCE,
+    "sample ratio": BALANCE,
+    "late rewards": OUTCOMES,
+    "duplicates": LOG,
+    "clocks": LOG,
+}
+"""Which check of the strip a diagnosis of a log belongs to; all others are of its propensities."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +47,47 @@ class Check:
 
 def checks(iteration: Iteration, newest: pl.DataFrame, now: datetime) -> tuple[Check, ...]:
     """The health strip of an iteration; newest: system, part, newest_at (UTC)."""
-    report = iteration.report
-    found = []
-    if report.evaluation is None:
-        found.append(Check("Evaluation", Status.WAITING, "It has not been evaluated."))
-    elif report.evaluation.overlap is not None:
-        sides = {"candidate": report.evaluation.overlap, "incumbent": report.evaluation.incumbent_overlap}
-        known = {who: overlap for who, overlap in sides.items() if overlap is not None}
-        found += [_worst(_propensities(known)), _worst(_overlaps(known))]
-    if "defaulted_share" in iteration.data:
-        found.append(_outcomes(float(iteration.data["defaulted_share"])))
+    found = [*_evidence(iteration)]
     if iteration.health is not None:
         found.append(_alarms(tuple(iteration.health["alarms"])))
-    found.append(_certificate(report.certificate, now))
+        found += _drift(iteration.health.get("negative_rates"))
+    found.append(_certificate(iteration.report.certificate, now))
     found.append(_freshness(iteration, newest, now))
     return tuple(found)
+
+
+def stops(found: Sequence[Check]) -> tuple[Check, ...]:
+    """The checks that forbid relying on the evidence: what they say keeps an iteration from being promoted."""
+    return tuple(check for check in found if check.status is Status.STOP)
+
+
+def _evidence(iteration: Iteration) -> Iterator[Check]:
+    """The checks of what an iteration learnt from and was judged on."""
+    evaluation, outcomes = iteration.report.evaluation, list(_outcomes(iteration))
+    if evaluation is None:
+        yield Check("Evaluation", Status.WAITING, "It has not been evaluated.")
+    elif evaluation.overlap is not None:
+        sides = {"candidate": evaluation.overlap, "incumbent": evaluation.incumbent_overlap}
+        known = {who: overlap for who, overlap in sides.items() if overlap is not None}
+        seen = list(_diagnosed(evaluation.diagnostics))
+        unknown = Check(BALANCE, Status.WAITING, "It was evaluated before this was checked; evaluate it again.")
+        yield from _named(seen, BALANCE) or [unknown]
+        yield _worst([*_named(seen, PROPENSITIES), *_propensities(known)])
+        yield _worst(_overlaps(known))
+        yield from _named(seen, LOG)
+        outcomes += _named(seen, OUTCOMES)
+    yield from _named(outcomes, OUTCOMES)
+
+
+def _diagnosed(diagnostics: Sequence[Diagnosis]) -> Iterator[Check]:
+    for each in diagnostics:
+        yield Check(_PLACE.get(each.name, PROPENSITIES), _STATUSES[each.status], each.sentence)
+
+
+def _named(found: Sequence[Check], name: str) -> list[Check]:
+    """The worst of the checks of a name, if there is any."""
+    own = [check for check in found if check.name == name]
+    return [_worst(own)] if own else []
 
 
 def _propensities(sides: dict[str, Overlap]) -> Iterator[Check]:
@@ -55,7 +96,7 @@ def _propensities(sides: dict[str, Overlap]) -> Iterator[Check]:
         errors = away / overlap.mean_weight_error if overlap.mean_weight_error else 0.0
         status = Status.STOP if errors > STOPPED_ERRORS else Status.WATCH if errors > WATCHED_ERRORS else Status.OK
         yield Check(
-            "Propensities",
+            PROPENSITIES,
             status,
             f"The {who}'s mean weight is {overlap.mean_weight:.3f} (standard error {overlap.mean_weight_error:.3f}); "
             "it is 1 where logged propensities describe the log.",
@@ -79,18 +120,29 @@ def _overlaps(sides: dict[str, Overlap]) -> Iterator[Check]:
         )
 
 
-def _outcomes(share: float) -> Check:
-    return Check(
-        "Missing outcomes",
-        Status.OK if share <= DEFAULTED_SHARE else Status.WATCH,
-        f"{share:.1%} of the rounds it learnt from had no outcome in time and count as the declared default.",
-    )
+def _outcomes(iteration: Iteration) -> Iterator[Check]:
+    if "defaulted_share" in iteration.data:
+        share = float(iteration.data["defaulted_share"])
+        yield Check(
+            OUTCOMES,
+            Status.OK if share <= DEFAULTED_SHARE else Status.WATCH,
+            f"{share:.1%} of the rounds it learnt from had no outcome in time and count as the declared default.",
+        )
 
 
 def _alarms(alarms: tuple[str, ...]) -> Check:
     if alarms:
         return Check("Generation alarms", Status.STOP, " ".join(alarms))
     return Check("Generation alarms", Status.OK, "Agreement, action mix and least propensity are within their limits.")
+
+
+def _drift(rates: Sequence[float] | None) -> Iterator[Check]:
+    if rates is None:
+        yield Check("Drift", Status.WAITING, "There was one window of rounds only: nothing to have drifted from.")
+        return
+    before, now = rates
+    status = Status.OK if abs(now - before) <= DRIFT else Status.WATCH
+    yield Check("Drift", status, f"Failures went from {before:.1%} to {now:.1%} of rounds since the window before.")
 
 
 def _certificate(certificate: Certificate | None, now: datetime) -> Check:
@@ -118,6 +170,6 @@ def _freshness(iteration: Iteration, newest: pl.DataFrame, now: datetime) -> Che
     )
 
 
-def _worst(found: Iterator[Check]) -> Check:
+def _worst(found: Sequence[Check] | Iterator[Check]) -> Check:
     order = (Status.OK, Status.WAITING, Status.WATCH, Status.STOP)
     return max(found, key=lambda check: order.index(check.status))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -31,6 +32,11 @@ def resolve(system: str | None, iteration: str | None, known: Sequence[Iteration
     if system is not None and system not in {each.report.system for each in known}:
         return Target(None, None, f"The link names the system {system!r}, which is not here. Choose one below.")
     return Target(None, system, None)
+
+
+def address(iteration: Iteration) -> str:
+    """Where the page of an iteration is, relative to the console."""
+    return "iteration?" + urlencode({"iteration": short(iteration.iteration_id)})
 
 
 def newest_judged(iterations: Sequence[Iteration]) -> Iteration:

@@ -17,7 +17,13 @@ from app.charts.axes import (
     above,
     numbers,
 )  # fmt: skip
-from app.style import GREY
+from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE
+
+GENERATION_LINES = {
+    "candidate": (CANDIDATE, "diamond"),
+    "incumbent": (INCUMBENT, "circle"),
+    "realised": (PURPLE, "square"),
+}
 
 
 def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
@@ -37,20 +43,23 @@ def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     return alt.layer(bars, points).properties(height=HEIGHT)
 
 
-def gain_chart(frame: pl.DataFrame, unit: str) -> Chart:
-    """Gains with their intervals on one axis with the zero line; frame: label, value, lower, upper, word.
+def gain_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0, muted: bool = False) -> Chart:
+    """Gains with their intervals on one axis with the lines of zero and of the gate; frame: label, value, lower,
+    upper, word.
 
-    Better lies right of zero, whatever the quantity; sign, colour and word say the same.
+    Better lies right of zero, whatever the quantity; sign, colour and word say the same. margin: the gain that the gate
+    asks for. muted: in grey, where a check says that the figures cannot be relied on.
     """
     colours, shapes = WORD_SCALES
     axis = alt.Axis(title=f"gain ({unit}), better to the right", titleAnchor="end", tickCount=6)
     x = alt.X("lower:Q", axis=axis, scale=alt.Scale(zero=True, nice=True, padding=12))
+    colour = alt.value(LIGHT_GREY) if muted else alt.Color("word:N", scale=colours, legend=None)
     base = alt.Chart(frame).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
-        color=alt.Color("word:N", scale=colours, legend=None),
+        color=colour,
         tooltip=["label", "word", *numbers("value", "lower", "upper")],
     )
-    zero = alt.Chart(pl.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeWidth=1.5).encode(x="zero:Q")
+    lines = alt.layer(*_lines_at(margin))
     bars = base.mark_rule(strokeWidth=3).encode(x=x, x2="upper:Q")
     points = base.mark_point(filled=True, size=130, opacity=1).encode(
         x=alt.X("value:Q", axis=axis),
@@ -59,4 +68,52 @@ def gain_chart(frame: pl.DataFrame, unit: str) -> Chart:
     labels = base.mark_text(align="left", dx=8, color=GREY).encode(
         x=alt.X("upper:Q", axis=axis), text="word:N", color=alt.value(GREY)
     )
-    return alt.layer(zero, bars, points, labels).properties(height=90 + 36 * len(frame))
+    return alt.layer(lines, bars, points, labels).properties(height=90 + 36 * len(frame))
+
+
+def generations_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
+    """Values over generations, joined by a line so that they can be seen to swing; frame: number, label, who, value,
+    lower, upper. who: the candidate, its incumbent, or what was realised once it decided."""
+    who = [name for name in GENERATION_LINES if name in set(frame["who"])]
+    colours = alt.Scale(domain=who, range=[GENERATION_LINES[name][0] for name in who])
+    shapes = alt.Scale(domain=who, range=[GENERATION_LINES[name][1] for name in who])
+    x = alt.X("number:Q", axis=alt.Axis(title="iteration", tickMinStep=1, format="d"), scale=alt.Scale(padding=20))
+    base = alt.Chart(frame).encode(
+        x=x,
+        xOffset=alt.XOffset("who:N", sort=who),
+        color=alt.Color("who:N", scale=colours, legend=TOP),
+        tooltip=["label", "who", *numbers("value", "lower", "upper")],
+    )
+    y = above(f"{quantity} ({unit})")
+    joined = base.transform_filter(alt.datum.who == who[0]).mark_line(strokeWidth=1.5, opacity=0.6)
+    drawn = joined.encode(y=alt.Y("value:Q", scale=FREE, axis=y))
+    bars = base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2="upper:Q")
+    points = base.mark_point(filled=True, opacity=1, size=70).encode(
+        y=alt.Y("value:Q", scale=FREE, axis=y), shape=alt.Shape("who:N", scale=shapes, legend=TOP)
+    )
+    return alt.layer(drawn, bars, points).properties(height=HEIGHT)
+
+
+def values_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
+    """Values of several iterations on one axis, a row each; frame: label, value, lower, upper."""
+    title = f"{quantity} ({unit})"
+    axis = alt.Axis(title=title, titleAnchor="end", tickCount=6)
+    base = alt.Chart(frame).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
+        tooltip=["label", *numbers("value", "lower", "upper")],
+    )
+    bars = base.mark_rule(strokeWidth=3, color=CANDIDATE)
+    points = base.mark_point(filled=True, size=110, opacity=1, color=CANDIDATE, shape="diamond")
+    return alt.layer(
+        bars.encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2="upper:Q"),
+        points.encode(x=alt.X("value:Q", axis=axis, scale=FREE)),
+    ).properties(height=90 + 36 * len(frame))
+
+
+def _lines_at(margin: float) -> list[alt.Chart]:
+    zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(color=GREY, strokeWidth=1.5).encode(x="at:Q")
+    gate = alt.Chart(pl.DataFrame({"at": [margin]})).mark_rule(color=GREY, strokeWidth=1.5, strokeDash=[5, 4])
+    said = alt.Chart(pl.DataFrame({"at": [margin], "said": ["gate"]})).mark_text(
+        align="left", baseline="top", dx=4, color=GREY, fontStyle="italic"
+    )
+    return [zero, gate.encode(x="at:Q"), said.encode(x="at:Q", y=alt.value(0), text="said:N")]

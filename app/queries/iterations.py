@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from app.queries.store import remembered
-from quaestor.registry.judging import HEALTH
+from quaestor.registry.judging import GATE, HEALTH
 from quaestor.registry.report import IterationReport, reports
 from quaestor.store import Connection, evidence, iterations
 
@@ -19,16 +19,19 @@ Kind: TypeAlias = Literal["payments", "inventory"]
 class Iteration:
     """An iteration and what was written down of it; number: its place among its system's iterations, from 0.
 
-    health: the evidence behind the alarms, where there is any.
+    generation: how many parents it has in a row. health: the evidence behind the alarms, where there is any. margin:
+    the gain that the gate asked for, 0 where it is not known.
     """
 
     report: IterationReport
     kind: Kind
     number: int
+    generation: int
     parent_id: str | None
     created_at: datetime
     manifest: dict[str, Any]
     health: dict[str, Any] | None
+    margin: float = 0.0
 
     @property
     def iteration_id(self) -> str:
@@ -51,21 +54,27 @@ def every(connection: Connection) -> tuple[Iteration, ...]:
     rows = {row["iteration_id"]: row for row in iterations.listing(connection).iter_rows(named=True)}
     manifests = {name: json.loads(row["manifest"]) for name, row in rows.items()}
     stocked = {rows[name]["system"] for name, manifest in manifests.items() if "network_id" in manifest["data"]}
-    health = evidence.newest(connection, HEALTH)
+    health, gates = evidence.newest(connection, HEALTH), evidence.newest(connection, GATE)
+    generations: dict[str, int] = {}
     numbers: dict[str, int] = {}
     found = []
     for report in reports(connection):
         name, system = report.iteration_id, report.system
         numbers[system] = numbers.get(system, -1) + 1
+        parent_id = rows[name]["parent_id"]
+        generations[name] = generations.get(parent_id, -1) + 1 if parent_id else 0
+        gate = _against(gates.get(name, {}), report.incumbent_id)
         found.append(
             Iteration(
                 report=report,
                 kind="inventory" if system in stocked else "payments",
                 number=numbers[system],
-                parent_id=rows[name]["parent_id"],
+                generation=generations[name],
+                parent_id=parent_id,
                 created_at=rows[name]["created_at"],
                 manifest=manifests[name],
                 health=_against(health.get(name, {}), report.incumbent_id),
+                margin=float(gate["margin"]) if gate else 0.0,
             )
         )
     return tuple(found)

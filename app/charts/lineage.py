@@ -1,0 +1,52 @@
+"""The lineage of a system's iterations as a picture."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from app.charts.axes import TOP, Chart, above
+from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE, SKY
+
+STAGES = {
+    "live": (INCUMBENT, "square"),
+    "waits for approval": (CANDIDATE, "diamond"),
+    "needs more evidence": (GREY, "circle"),
+    "candidate": (AMBER, "circle"),
+    "retired": (SKY, "square"),
+    "yardstick": (LIGHT_GREY, "square"),
+    "rejected by the gate": (PURPLE, "triangle-down"),
+    "rejected": (PURPLE, "cross"),
+}
+NAMED_AT_MOST = 40
+
+
+def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
+    """Iterations in the order they were registered, a row a generation, each joined to its parent.
+
+    nodes: iteration, address, number, generation, policy, stage, gain; edges: number, generation, parent_number,
+    parent_generation.
+    """
+    stages = [stage for stage in STAGES if stage in set(nodes["stage"])]
+    colours = alt.Scale(domain=stages, range=[STAGES[stage][0] for stage in stages])
+    shapes = alt.Scale(domain=stages, range=[STAGES[stage][1] for stage in stages])
+    x = alt.X("number:Q", axis=alt.Axis(title="iteration (order of registration)", tickMinStep=1, format="d"))
+    scale = alt.Scale(reverse=True, zero=False, nice=False, padding=18)
+    axis = above("generation (0 has no parent)")
+    axis.tickMinStep, axis.format = 1, "d"
+    y = alt.Y("generation:Q", axis=axis, scale=scale)
+    lines = alt.Chart(edges).mark_rule(color=GREY, strokeWidth=1.2, opacity=0.7)
+    lines = lines.encode(x=alt.X("parent_number:Q", title=x.axis.title), y=alt.Y("parent_generation:Q", scale=scale),
+                         x2="number:Q", y2="generation:Q")  # fmt: skip
+    base = alt.Chart(nodes).encode(x=x, y=y)
+    points = base.mark_point(filled=True, opacity=1, size=170).encode(
+        color=alt.Color("stage:N", scale=colours, legend=TOP),
+        shape=alt.Shape("stage:N", scale=shapes, legend=TOP),
+        href="address:N",
+        tooltip=["iteration", "policy", "stage", "gain", "generation"],
+    )
+    layers = [lines, points]
+    if len(nodes) <= NAMED_AT_MOST:
+        layers.append(base.mark_text(dy=-14, color=GREY).encode(text="number:Q"))
+    height = min(420, 110 + 34 * int(nodes["generation"].n_unique()))
+    return alt.layer(*layers).properties(height=height)
