@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 
 from quaestor.clock import utc_now
+from quaestor.errors import UsageError
 
 
 def add(
@@ -122,6 +123,31 @@ def verdicts(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         "select distinct on (iteration_id) iteration_id, incumbent_id, stage, reasons, evidence_ids, created_at "
         "from verdicts order by iteration_id, entry desc"
     ).pl()
+
+
+def of_iteration(connection: duckdb.DuckDBPyConnection, iteration_id: str) -> pl.DataFrame:
+    """What was kept of an iteration, newest first: evidence_id, kind, incumbent_id, created_at, bytes."""
+    return connection.execute(
+        "select evidence_id, kind, incumbent_id, created_at, octet_length(encode(content::varchar)) as bytes "
+        "from evidence where iteration_id = ? order by entry desc",
+        [iteration_id],
+    ).pl()
+
+
+def verdict_history(connection: duckdb.DuckDBPyConnection, iteration_id: str) -> pl.DataFrame:
+    """Every verdict on an iteration, newest first: incumbent_id, stage, reasons, created_at."""
+    return connection.execute(
+        "select incumbent_id, stage, reasons, created_at from verdicts where iteration_id = ? order by entry desc",
+        [iteration_id],
+    ).pl()
+
+
+def text(connection: duckdb.DuckDBPyConnection, evidence_id: str) -> str:
+    """A piece of evidence as it is kept, in JSON; raises UsageError when there is none of this id."""
+    row = connection.execute("select content::varchar from evidence where evidence_id = ?", [evidence_id]).fetchone()
+    if row is None:
+        raise UsageError(f"No evidence {evidence_id[:12]!r} in the store.")
+    return str(row[0])
 
 
 def _next_entry(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -11,16 +11,18 @@ _GROWING = (
     "ingested_files", "decisions", "outcomes", "demand", "quarantine", "networks",
     "iterations", "evidence", "verdicts", "bundles", "audit",
 )  # fmt: skip
+_NUMBERED = ("evidence", "verdicts", "audit")
 
 
 def snapshot(connection: duckdb.DuckDBPyConnection) -> str:
     """The digest (64 hexadecimal digits) of the state that a connection sees, told by counts however large it is.
 
-    Tables only grow, except that quarantined rows are released and live pointers move; both count too.
+    Quarantined rows are released, live pointers move, and what is found again is the newest again: all count too.
     """
     counts = ", ".join(f"(select count(*) from {table})" for table in _GROWING)
+    newest = ", ".join(f"(select max(entry) from {table})" for table in _NUMBERED)
     row = connection.execute(
-        f"select {counts}, (select count(released_at) from quarantine), "
+        f"select {counts}, {newest}, (select count(released_at) from quarantine), "
         "(select list([system, iteration_id, since::varchar] order by system) from live)"
     ).fetchone()
     return hashlib.sha256(json.dumps(row).encode()).hexdigest()
