@@ -12,6 +12,7 @@ from flows.alone import alone, policies_of
 from flows.outcome import report_of
 from flows.studies import InventoryStudy, PaymentsStudy, read_study
 from flows.tasks import artifact_key, say
+from flows.yardsticks import REFERENCE
 from quaestor.clock import utc_now
 from quaestor.registry.certificates import ends_soon, newest_certificate
 from quaestor.registry.report import IterationReport
@@ -64,5 +65,5 @@ def certify_again(study: PaymentsStudy | InventoryStudy, iteration_id: str) -> b
     with alone(policies_of(study.system)):
         if isinstance(study, InventoryStudy):
             _, yardsticks = retrain_inventory.train_yardsticks(study)
-            return bool(retrain_inventory.certify(study, iteration_id, yardsticks[retrain_inventory.REFERENCE]))
+            return bool(retrain_inventory.certify(study, iteration_id, yardsticks[REFERENCE]))
         return bool(retrain_payments.certify(study, utc_now(), iteration_id))

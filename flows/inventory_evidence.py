@@ -67,7 +67,8 @@ def evaluate_candidate(
     ):
         return False
     test = recorded.problem.test
-    say(f"{study.system}: evaluating on {test.batch} products × {test.periods - study.windows.warmup} held-out weeks")
+    what = "products" if study.drawn is None else "scenarios"
+    say(f"{study.system}: evaluating on {test.batch} {what} × {test.periods - study.windows.warmup} held-out periods")
     new, old = (deployed_costs(study, recorded, iteration, test) for iteration in (candidate, incumbent))
     others = {name: deployed_costs(study, recorded, iteration, test) for name, iteration in yardsticks.items()}
     first = study.windows.test[0] + study.windows.history + study.windows.warmup
@@ -77,8 +78,9 @@ def evaluate_candidate(
         others,
         incumbent.iteration_id,
         "cost per store and period",
-        f"{test.batch} products in held-out periods {first} to {study.windows.test[1] - 1}",
+        f"{test.batch} {what} in held-out periods {first} to {study.windows.test[1] - 1}",
         study.gate.confidence,
+        drawn=study.drawn is not None,
     )
     played_by = {name: iteration.iteration_id for name, iteration in yardsticks.items()}
     replayable = {"network_id": recorded.data["network_id"], "yardsticks": played_by}

@@ -14,10 +14,8 @@ from flows.outcome import Retrained
 from flows.plan import plan_inventory
 from flows.studies import InventoryStudy, read_inventory_study
 from flows.tasks import Progress, say, step
+from flows.yardsticks import REFERENCE, keep_bound
 from quaestor.settings import Settings
-
-REFERENCE = "newsvendor, learned quantile"
-"""Whose dev cost a certificate's cap is declared from."""
 
 
 @step("train the yardsticks")
@@ -55,9 +53,11 @@ def evaluate(study: InventoryStudy, candidate_id: str, incumbent_id: str, yardst
     settings = Settings()
     recorded = load_problem(settings, study)
     named = {name: iteration(iteration_id) for name, iteration_id in yardsticks.items()}
-    return inventory_evidence.evaluate_candidate(
+    evaluated = inventory_evidence.evaluate_candidate(
         settings, study, recorded, iteration(candidate_id), iteration(incumbent_id), named, say
     )
+    keep_bound(settings, study, candidate_id, say)
+    return evaluated
 
 
 @step("certify the candidate")

@@ -134,6 +134,26 @@ def _print_retrained(retrained: Any, as_json: bool) -> None:
         typer.echo(f"  bundle: {retrained.bundle}")
     if retrained.done_before:
         typer.echo(f"  found done: {', '.join(retrained.done_before)}")
+    _print_yardsticks(retrained.candidate_id, retrained.incumbent_id)
+
+
+def _print_yardsticks(candidate_id: str, incumbent_id: str) -> None:
+    """The table of a candidate that was played; nothing for one that was evaluated on a log."""
+    from quaestor.cli.comparing import print_comparison
+    from quaestor.registry.comparison import BOUND, comparison
+    from quaestor.registry.evaluation import Evaluation
+    from quaestor.registry.judging import EVALUATION
+    from quaestor.settings import Settings
+    from quaestor.store import evidence
+    from quaestor.study import parse
+
+    with Settings().store.read() as connection:
+        evaluated = evidence.latest(connection, candidate_id, EVALUATION, incumbent_id)
+        bound = evidence.latest(connection, candidate_id, BOUND)
+    evaluation = parse(Evaluation, evaluated[1], "evaluation") if evaluated else None
+    if evaluation is not None and evaluation.quantity == "cost":
+        compared = comparison(evaluation, bound[1] if bound else None)
+        print_comparison(evaluation.unit, evaluation.evaluated_on, compared)
 
 
 def _note(shown: Any) -> str:
