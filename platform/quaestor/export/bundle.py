@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FORMAT = 2
-"""Of bundles: 1 had no signature, no input schema and no bill of materials."""
+"""Of bundles. This one and the two before it load, but not 1: it had no signature, serial number or input schema."""
+_OLDEST = max(2, FORMAT - 2)
 
 MANIFEST, CERTIFICATE, EVALUATION = "manifest.json", "certificate.json", "evaluation.json"
 GOLDEN, EPISODES, CARD, MATERIALS = "golden.json", "episodes.f64", "card.md", "materials.json"
@@ -156,10 +157,10 @@ def _signer(files: Mapping[str, bytes], keys: Keys | None, where: str) -> str | 
 
 def _head(checksums: bytes, where: str) -> dict[str, Any]:
     head = _object(checksums, f"{where}/{CHECKSUMS}")
-    if head.get("format") != FORMAT:
-        raise QuaestorError(
-            f"{where}: expected bundle format {FORMAT}, found {head.get('format', 1)}. Export the iteration again."
-        )
+    found = head.get("format", 1)
+    if type(found) is not int or not _OLDEST <= found <= FORMAT:
+        what = "Update quaestor." if type(found) is int and found > FORMAT else "Export the iteration again."
+        raise QuaestorError(f"{where}: expected bundle format {_OLDEST} to {FORMAT}, found {found}. {what}")
     kinds = {"system": str, "iteration_id": str, "serial": int, "files": dict}
     if any(type(head.get(name)) is not kind for name, kind in kinds.items()):
         raise QuaestorError(f"{where}: {CHECKSUMS} is not readable; the bundle was changed. Export it again.")

@@ -12,32 +12,27 @@ from quaestor.export.spec import InventorySpec, PaymentsSpec, Spec
 Values = Mapping[str, Any]
 
 _PAYMENTS_EXAMPLE = """\
-import json
-import numpy as np
-import onnxruntime as ort
-
+import json, numpy as np, onnxruntime as ort
 spec = json.load(open("spec.json"))
-numeric = np.array([[f["missing"] for f in spec["features"]["numeric"]]], dtype=np.float32)
-category = np.zeros((1, len(spec["features"]["category"])), dtype=np.int64)  # 0: any other level
-eligible = np.ones((1, len(spec["actions"])), dtype=bool)
-inputs = {"numeric": numeric, "category": category, "eligible": eligible, "noise": np.zeros_like(numeric)}
+numeric = np.array([[feature["missing"] for feature in spec["features"]["numeric"]]], np.float32)
+category = np.zeros((1, len(spec["features"]["category"])), np.int64)  # 0: any other level
 session = ort.InferenceSession("policy.onnx")
-(probabilities,) = session.run(["probabilities"], {i.name: inputs[i.name] for i in session.get_inputs()})
+inputs = {"numeric": numeric, "category": category, "eligible": np.ones((1, len(spec["actions"])), bool)}
+inputs = {i.name: inputs.get(i.name, 0 * numeric) for i in session.get_inputs()}  # noise: none
+(probabilities,) = session.run(["probabilities"], inputs)
 print(dict(zip(spec["actions"], probabilities[0].tolist())))"""
 
 _INVENTORY_EXAMPLE = """\
 import json
 import numpy as np
 import onnxruntime as ort
-
-spec = json.load(open("spec.json"))
-session = ort.InferenceSession("policy.onnx")
 tensors = json.load(open("manifest.json"))["inputs"]["tensors"]
-inputs = {name: np.ones((1, *tensors[name.removeprefix("noise_")]["shape"]), dtype=np.float32)
-          for name in (i.name for i in session.get_inputs())}
-inputs |= {name: 0 * value for name, value in inputs.items() if name.startswith("noise_")}
+session = ort.InferenceSession("policy.onnx")
+inputs = {}
+for name in (i.name for i in session.get_inputs()):  # every reading 1, without noise
+    inputs[name] = np.full((1, *tensors[name.removeprefix("noise_")]["shape"]), "noise" not in name, np.float32)
 (orders,) = session.run(["orders"], inputs)
-print(dict(zip(map(tuple, spec["edges"]), orders[0].tolist())))"""
+print(dict(zip(map(tuple, json.load(open("spec.json"))["edges"]), orders[0].tolist())))"""
 
 
 def model_card(spec: Spec, manifest: Values, evaluation: Values, certificate: Values) -> bytes:

@@ -29,10 +29,9 @@ def write_mlflow_model(bundle: Bundle) -> Path:
     """Writes the MLflow model beside the bundle and returns its folder; the same bundle gives the same bytes."""
     folder = bundle.archive.with_suffix(".mlflow")
     facts = {"system": bundle.system, "iteration_id": bundle.iteration_id, "digest": bundle.digest}
+    flavour = {"loader_module": __name__, "data": ARCHIVED, "config": {"keys": ""}, "env": {}}
     model = {
-        "flavors": {
-            "python_function": {"loader_module": __name__, "data": ARCHIVED, "config": {"keys": ""}, "env": {}}
-        },
+        "flavors": {"python_function": {**flavour, "python_version": platform.python_version()}},
         "model_uuid": bundle.digest[:32],
         "metadata": {**facts, "serial": bundle.serial, "trust": bundle.trust()},
     }

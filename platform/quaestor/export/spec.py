@@ -11,6 +11,7 @@ from quaestor.export.encoding import Features
 from quaestor.study import parse
 
 FORMAT = 1
+_OLDEST = max(1, FORMAT - 2)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def read_spec(content: bytes, where: str) -> Spec:
     """Reads a spec back; raises QuaestorError when it is not one that this version understands."""
     try:
         mapping = json.loads(content)
-        if mapping.get("format") != FORMAT:
+        if mapping.get("format") not in range(_OLDEST, FORMAT + 1):
             raise QuaestorError(f"{where}: expected format {FORMAT}, found {mapping.get('format')}. Export it again.")
         if mapping.get("kind") == "inventory":
             return parse(InventorySpec, mapping, where)

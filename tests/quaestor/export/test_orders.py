@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ import polars as pl
 import pytest
 
 from quaestor.errors import UsageError
+from quaestor.export.card import _use
 from quaestor.export.records import RecordParams, Records
 from quaestor.export.runtime import load
 from quaestor.export.service.app import application
@@ -161,3 +165,12 @@ def test_a_row_alone_needs_what_a_row_has(service: Service) -> None:
             single.decide({**ROW, **change})
     with pytest.raises(UsageError, match="inventory system"):
         _ = service.deployment.live.runtime.single
+
+
+def test_the_example_on_the_card_runs_in_plain_onnxruntime(service: Service) -> None:
+    card = _use(order_spec())
+    example = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[-1]
+    folder = service.deployment.live.bundle.path.resolve()
+    done = subprocess.run([sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=True)
+    assert len(example.strip().splitlines()) <= 10
+    assert eval(done.stdout) == dict.fromkeys(EDGES, LEVEL - 1)

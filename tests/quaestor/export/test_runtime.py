@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,10 @@ from quaestor.export.spec import PaymentsSpec
 from quaestor.log.ingest import ingest_file
 from quaestor.randomness import event_keys, normals, uniform, uniforms
 from quaestor.settings import Settings
+from tests.conftest import ROOT
 from tests.quaestor.export.conftest import Made, rows
 
+PLATFORM = ROOT / "platform"
 ACTIONS = ("a0", "a1", "a2", "a3")
 
 
@@ -246,6 +249,30 @@ def test_importing_the_runtime_loads_neither_frames_nor_an_engine() -> None:
         "torch",
     }
     assert not heavy & set(found)
+
+
+def test_nothing_in_the_runtime_can_run_code_that_it_reads() -> None:
+    """The house's own modules behind a loaded and serving bundle: no deserialiser that runs code, and no eval."""
+    forbidden = {"pickle", "cPickle", "joblib", "cloudpickle", "dill", "marshal", "shelve", "yaml", "torch"}
+    runs_code = {"eval", "exec", "compile", "__import__"}
+    waiting, seen = [*(PLATFORM / "quaestor" / "export").rglob("*.py")], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not forbidden & {name.split(".")[0] for name in names}, path
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            assert called not in runs_code, path
+            files = [PLATFORM / name.replace(".", "/") for name in names if name.startswith("quaestor")]
+            waiting += [
+                file for stem in files for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.exists()
+            ]
+    assert len(seen) > 40
 
 
 def test_deciding_one_row_needs_few_libraries(made: Made) -> None:
