@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
 import polars as pl
 
 from quaestor.errors import QuaestorError, UsageError
-from quaestor.log.columns import Kind, typed
+from quaestor.log.columns import KINDS, Kind, typed
 from quaestor.log.contracts import Checked, check
 from quaestor.log.formats import Part, reader
 from quaestor.store import Connection, Store, events, files, quarantine
 from quaestor.study import parse
 
-_ADD = {"decisions": events.add_decisions, "outcomes": events.add_outcomes, "demand": events.add_demand}
+_INTAKES: dict[Kind, Callable[[Connection, str], events.Intake]] = {
+    "decisions": events.DecisionIntake,
+    "outcomes": events.OutcomeIntake,
+    "demand": events.DemandIntake,
+}
+
+
+_Ready = tuple[dict[Kind, Checked], pl.DataFrame]
+"""The checked rows of a part by kind, and those that its reader refused."""
 
 
 @dataclass(frozen=True)
@@ -64,22 +74,37 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
         known = files.summary_of(connection, digest)
     if known is not None:
         return parse(IngestSummary, {**known, "already": True}, "the store")
-    parts = (_check(part, path, system) for part in read(path, system))
+    parts = _ahead(_check(part, path, system) for part in read(path, system))
     first = list(islice(parts, 1))  # most files are one part: they are checked before anyone has to wait
-    with store.write() as connection:
+    with store.write() as connection, closing(parts):
         if files.summary_of(connection, digest) is not None:  # another process was faster
             return IngestSummary(path.name, digest, already=True)
         summary = IngestSummary(path.name, digest)
+        intakes: dict[Kind, events.Intake] = {}
         for checked, refused in chain(first, parts):
             for kind, rows in checked.items():
-                summary = _enter(connection, kind, rows, summary)
-            if len(refused):
-                summary = _refuse(connection, refused, summary)
+                if kind not in intakes:
+                    intakes[kind] = _INTAKES[kind](connection, digest)
+                intakes[kind].add(rows.good)
+                summary = _refuse(connection, kind, rows.bad, replace(summary, rows=summary.rows + len(rows.good)))
+            summary = _refuse(connection, "decisions", refused, summary)
+        for kind in (kind for kind in KINDS if kind in intakes):  # decisions first: outcomes look for theirs
+            summary = _settle(connection, kind, intakes[kind].finish(), summary)
         files.record(connection, digest, path.name, file_format, asdict(summary))
     return summary
 
 
-def _check(part: Part, path: Path, system: str | None) -> tuple[dict[Kind, Checked], pl.DataFrame]:
+def _ahead(parts: Iterable[_Ready]) -> Generator[_Ready]:
+    """The same parts, each made by a thread while the one before it is used."""
+    waiting = iter(parts)
+    with ThreadPoolExecutor(1, thread_name_prefix="contracts") as pool:
+        coming = pool.submit(next, waiting, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, waiting, None)
+            yield part
+
+
+def _check(part: Part, path: Path, system: str | None) -> _Ready:
     """The rows of a part by kind, parted by their contracts, and those that its reader refused."""
     checked = {}
     for kind, raw in part.frames.items():
@@ -89,18 +114,29 @@ def _check(part: Part, path: Path, system: str | None) -> tuple[dict[Kind, Check
     return checked, part.refused.with_columns(system=pl.lit(system or path.stem)) if len(part.refused) else part.refused
 
 
-def _refuse(connection: Connection, rows: pl.DataFrame, summary: IngestSummary) -> IngestSummary:
-    """Quarantines what the reader could not make anything of."""
+def _refuse(connection: Connection, kind: Kind, rows: pl.DataFrame, summary: IngestSummary) -> IngestSummary:
+    """Quarantines rows that broke a rule, or that the reader could not make anything of."""
+    if rows.is_empty():
+        return summary
     bad = rows.select(events.NO_ROWS.columns).cast(events.NO_ROWS.schema)
-    refused, examples = _counted(summary, bad)
-    added = quarantine.add(connection, "decisions", bad, summary.digest)
-    return dataclasses.replace(
+    return _quarantine(connection, kind, bad, replace(summary, rows=summary.rows + len(bad)))
+
+
+def _settle(connection: Connection, kind: Kind, entered: events.Entered, summary: IngestSummary) -> IngestSummary:
+    """Adds what became of the good rows."""
+    summary = replace(
         summary,
-        rows=summary.rows + len(bad),
-        quarantined=summary.quarantined + added,
-        refused=refused,
-        examples=examples,
+        added=summary.added + entered.added,
+        duplicate=summary.duplicate + entered.duplicate,
+        released=summary.released + entered.released,
     )
+    return _quarantine(connection, kind, entered.refused, summary)
+
+
+def _quarantine(connection: Connection, kind: Kind, bad: pl.DataFrame, summary: IngestSummary) -> IngestSummary:
+    refused, examples = _counted(summary, bad)
+    added = quarantine.add(connection, kind, bad, summary.digest)
+    return replace(summary, quarantined=summary.quarantined + added, refused=refused, examples=examples)
 
 
 def _counted(summary: IngestSummary, bad: pl.DataFrame) -> tuple[dict[str, int], dict[str, str]]:
@@ -109,23 +145,6 @@ def _counted(summary: IngestSummary, bad: pl.DataFrame) -> tuple[dict[str, int],
         refused[code] = refused.get(code, 0) + count
         examples.setdefault(code, reason)
     return refused, examples
-
-
-def _enter(connection: Connection, kind: Kind, rows: Checked, summary: IngestSummary) -> IngestSummary:
-    entered = _ADD[kind](connection, rows.good, summary.digest)
-    bad = pl.concat([rows.bad.select(events.NO_ROWS.columns).cast(events.NO_ROWS.schema), entered.refused])
-    refused, examples = _counted(summary, bad)
-    return IngestSummary(
-        summary.name,
-        summary.digest,
-        rows=summary.rows + len(rows.good) + len(rows.bad),
-        added=summary.added + entered.added,
-        duplicate=summary.duplicate + entered.duplicate,
-        quarantined=summary.quarantined + quarantine.add(connection, kind, bad, summary.digest),
-        released=summary.released + entered.released,
-        refused=refused,
-        examples=examples,
-    )
 
 
 def _digest(path: Path, file_format: str, system: str | None) -> str:

@@ -84,4 +84,5 @@ def _matching(decisions: pl.DataFrame, eligible: _Lists, position: NDArray[np.in
     logged[same] = value[(lists.start + position)[same]]
     propensity = decisions["propensity"].to_numpy()
     agrees = (np.abs(total - 1) <= SUM) & (np.abs(logged - propensity) <= EQUAL)
-    return lists.null | (same & ~improbable & agrees)
+    matching: NDArray[np.bool_] = lists.null | (same & ~improbable & agrees)
+    return matching

@@ -29,6 +29,7 @@ _LOCKED = (
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "storage_compatibility_version": "v1.5.0",  # of new files: older formats take half as long again to write
 }
 
 

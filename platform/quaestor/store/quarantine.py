@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 import duckdb
 import polars as pl
@@ -42,21 +43,61 @@ def count(connection: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def outcomes_whose_decision_arrived(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Quarantined outcomes of decisions unknown until now: system, event_id, revision, observed_at, reward,
+def shares(
+    connection: duckdb.DuckDBPyConnection, system: str, since: datetime, waiting_since: datetime
+) -> pl.DataFrame:
+    """What became of the rows of a system since a moment, by the kinds of which any are in quarantine: kind, refused,
+    entered, and the most frequent code with one of its reasons.
+
+    Outcomes that wait for their decision count as refused only where they have waited since `waiting_since`.
+    """
+    refused = connection.execute(
+        """
+        with codes as (
+            select kind, code, any_value(reason) as reason, count(*) as rows from quarantine
+            where system = ? and quarantined_at >= ? and released_at is null
+                and (code <> ? or quarantined_at < ?)
+            group by kind, code
+        )
+        select kind, sum(rows)::bigint as refused, arg_max(code, rows) as code, arg_max(reason, rows) as reason
+        from codes group by kind order by kind
+        """,
+        [system, since, UNKNOWN_DECISION, waiting_since],
+    ).pl()
+    entered = []
+    for kind in refused["kind"]:
+        row = connection.execute(
+            f"select count(*) from {kind} where system = ? "
+            "and file_digest in (select digest from ingested_files where ingested_at >= ?)",
+            [system, since],
+        ).fetchone()
+        entered.append(int(row[0]) if row else 0)
+    return refused.with_columns(entered=pl.Series(entered, dtype=pl.Int64))
+
+
+def outcomes_whose_decision_arrived(connection: duckdb.DuckDBPyConnection, file_digest: str) -> pl.DataFrame:
+    """Quarantined outcomes whose decision came with this file: system, event_id, revision, observed_at, reward,
     row_number, row_digest."""
-    return connection.execute(
+    waiting = connection.execute(
         """
         select q.system, content->>'event_id' as event_id, (content->>'revision')::integer as revision,
             (content->>'observed_at')::timestamp as observed_at, (content->>'reward')::double as reward,
             row_number, row_digest
-        from quarantine q
-        semi join decisions d on d.system = q.system and d.event_id = (content->>'event_id')
-        where kind = 'outcomes' and code = ? and released_at is null
+        from quarantine q where kind = 'outcomes' and code = ? and released_at is null
         order by row_digest
         """,
         [UNKNOWN_DECISION],
     ).pl()
+    if waiting.is_empty():
+        return waiting
+    connection.register("waiting_frame", waiting)
+    arrived = connection.execute(
+        "select * from waiting_frame semi join (select system, event_id from decisions where file_digest = ?) "
+        "using (system, event_id) order by row_digest",
+        [file_digest],
+    ).pl()
+    connection.unregister("waiting_frame")
+    return arrived
 
 
 def release(connection: duckdb.DuckDBPyConnection, row_digests: pl.Series) -> None:
