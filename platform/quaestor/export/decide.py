@@ -81,14 +81,9 @@ def _sets(names: pl.Series, eligible: NDArray[np.bool_]) -> pl.Series:
 
 def _lists(probabilities: NDArray[np.float64], eligible: NDArray[np.bool_]) -> pl.Series:
     """The probabilities of the eligible actions of each row, in the order of the actions."""
-    sizes = eligible.sum(axis=1)
-    order = np.argsort(sizes, kind="stable")
-    parts = []
-    for size in np.unique(sizes):  # rows with equally many eligible actions form a rectangle
-        rows = sizes == size
-        parts.append(pl.Series(probabilities[rows][eligible[rows]].reshape(-1, size)).arr.to_list())
-    joined = pl.concat(parts) if parts else pl.Series(dtype=pl.List(pl.Float64))
-    return joined.gather(np.argsort(order, kind="stable")).alias("propensities")
+    row = np.repeat(np.arange(len(eligible), dtype=np.uint32), eligible.sum(axis=1))
+    flat = pl.DataFrame({"row": row, "propensities": probabilities[eligible]}).with_columns(pl.col("row").set_sorted())
+    return flat.group_by("row", maintain_order=True).agg("propensities")["propensities"]
 
 
 def _orders(policy: InventoryPolicy, rows: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +117,8 @@ def _times(rows: pl.DataFrame) -> pl.Series:
         return pl.repeat(utc_now(), len(rows), dtype=pl.Datetime("us"), eager=True).dt.replace_time_zone("UTC")
     times = rows["decided_at"]
     if times.dtype == pl.String:
-        times = rows.select(zoned_time(pl.col("decided_at"))).to_series()
+        written = times.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)  # RFC 3339, the fast way
+        times = rows.select(zoned_time(pl.col("decided_at"))).to_series() if written.null_count() else written
     if not isinstance(times.dtype, pl.Datetime) or times.dtype.time_zone is None or times.null_count():
         raise UsageError("decided_at must be a time with a zone in every row, such as 2026-01-31T09:30:00Z.")
     return times.dt.convert_time_zone("UTC").dt.cast_time_unit("us")

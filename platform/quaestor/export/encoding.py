@@ -138,15 +138,12 @@ def eligible_matrix(sets: pl.Series, actions: tuple[str, ...]) -> NDArray[np.boo
     empty = (sets.list.len().fill_null(0) == 0).arg_true()
     if len(empty):
         raise UsageError(f"Row {empty[0]} has an empty eligible set; there is nothing to decide.")
-    number = {action: index for index, action in enumerate(actions)}
-    exploded = pl.DataFrame({"name": sets, "row": np.arange(len(sets))}).explode("name")
-    codes = exploded["name"].replace_strict(number, default=None, return_dtype=pl.Int64)
+    codes = sets.explode().cast(pl.Enum(actions), strict=False).to_physical()
+    row = np.repeat(np.arange(len(sets)), sets.list.len().to_numpy())
     if codes.null_count():
         first = codes.is_null().arg_true()[0]
-        raise UsageError(
-            f"Row {exploded['row'][first]}: {exploded['name'][first]!r} is not among the actions of this policy: "
-            f"{', '.join(actions)}."
-        )
+        name = sets.explode()[first]
+        raise UsageError(f"Row {row[first]}: {name!r} is not among the actions of this policy: {', '.join(actions)}.")
     eligible = np.zeros((len(sets), len(actions)), dtype=np.bool_)
-    eligible[exploded["row"].to_numpy(), codes.to_numpy()] = True
+    eligible[row, codes.to_numpy()] = True
     return eligible

@@ -14,6 +14,8 @@ from quaestor.export.spec import InventorySpec
 from quaestor.randomness import event_keys, normals
 
 INPUTS = ("on_hand", "in_transit", "past_demand", "calendar")
+TERMS = ("holding_cost", "underage_cost", "unit_cost", "lead_time")
+"""What each row has of its own where a policy was learnt over scenarios on terms of their own."""
 NOISES = ("noise_on_hand", "noise_in_transit", "noise_past_demand")
 
 
@@ -27,13 +29,16 @@ class InventoryPolicy:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of one row of each input, without its row axis."""
         spec = self.spec
-        return {
-            "on_hand": (len(spec.places),),
-            "in_transit": (len(spec.places), spec.lead),
-            "past_demand": (len(spec.stores), spec.window),
+        places, stores, edges = len(spec.places), len(spec.stores), len(spec.edges)
+        seen = {
+            "on_hand": (places,),
+            "in_transit": (places, spec.lead),
+            "past_demand": (stores, spec.window),
             "calendar": (len(spec.calendar),),
-            "scale": (len(spec.places),),
+            "scale": (places,),
         }
+        own = {"holding_cost": (places,), "underage_cost": (stores,), "unit_cost": (edges,), "lead_time": (edges,)}
+        return seen | own if spec.own_terms else seen
 
     def orders(
         self, products: Sequence[str], periods: Sequence[int], inputs: dict[str, NDArray[np.float64]]
@@ -41,7 +46,8 @@ class InventoryPolicy:
         """Feasible orders (row, edge), in units, of products in periods.
 
         inputs holds on_hand, in_transit, past_demand, calendar and scale (row, place), the mean demand through
-        each place that the noise is measured in. Raises UsageError for a missing, misshapen, non-finite or too
+        each place that the noise is measured in; and the costs and lead times of each row where the spec says that
+        they are its own. Raises UsageError for a missing, misshapen, non-finite or too
         large input, and QuaestorError where the graph gives no orders for it.
         """
         rows = len(products)
@@ -53,9 +59,10 @@ class InventoryPolicy:
                 raise UsageError(f"{name!r} must be {shape} numbers a row, found {found.shape[1:]}.")
             if not (np.abs(found) <= LARGEST).all():  # also refuses NaN
                 raise UsageError(f"{name!r} holds a value that is not a finite number, or above {LARGEST:.3g}.")
-        arrays = {name: inputs[name] for name in INPUTS} | self._in_units(
-            self.noise(products, periods), inputs["scale"]
-        )
+        seen = (*INPUTS, *TERMS) if self.spec.own_terms else INPUTS
+        if self.spec.own_terms:
+            _check_lead_times(inputs["lead_time"], self.spec.lead)
+        arrays = {name: inputs[name] for name in seen} | self._in_units(self.noise(products, periods), inputs["scale"])
         result = self._session.run("orders", {name: array.astype(np.float32) for name, array in arrays.items()})
         if not np.isfinite(result).all():
             raise QuaestorError("The policy gives no orders for such numbers; are all of them in units?")
@@ -86,3 +93,8 @@ class InventoryPolicy:
         if self.spec.noise_scale == 0:
             return np.zeros((len(names), count))
         return normals(event_keys(self.spec.salt, self.spec.system, names), count)
+
+
+def _check_lead_times(found: NDArray[np.float64], longest: int) -> None:
+    if ((found < 1) | (found > longest) | (found != np.round(found))).any():
+        raise UsageError(f"'lead_time' must hold whole periods from 1 to {longest}, the longest that was learnt from.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -79,7 +81,8 @@ class PaymentsPolicy:
         first eligible one (rule R3).
         """
         keys = self.keys(event_ids)
-        probabilities = self._in_parts(contexts, eligible, lambda part: self.noise(keys[part]))
+        threads = os.cpu_count() or 1
+        probabilities = self._in_parts(contexts, eligible, lambda part: self.noise(keys[part]), threads)
         failed = np.asarray(np.isnan(probabilities).any(axis=1))
         if unfit is not None:
             failed |= unfit
@@ -111,13 +114,26 @@ class PaymentsPolicy:
         return probabilities, _draw_one(probabilities, uniform(key)), failed, key, noise[0].tolist()
 
     def _in_parts(
-        self, contexts: Encoded, eligible: NDArray[np.bool_], noise: Callable[[slice], NDArray[np.float32]]
+        self,
+        contexts: Encoded,
+        eligible: NDArray[np.bool_],
+        noise: Callable[[slice], NDArray[np.float32]],
+        threads: int = 1,
     ) -> NDArray[np.float64]:
         found = np.empty(eligible.shape)
-        for start in range(0, len(eligible), AT_ONCE):
+
+        def fill(start: int) -> None:
             part = slice(start, start + AT_ONCE)
             numeric, category, allowed = contexts.numeric[part], contexts.category[part], eligible[part]
             found[part] = _normalised(self._run("probabilities", numeric, category, allowed, noise(part)), allowed)
+
+        starts = range(0, len(eligible), AT_ONCE)
+        if threads == 1 or len(starts) < 2:
+            for start in starts:
+                fill(start)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(fill, starts))
         return found
 
     def _run(self, output: str, numeric: Array, category: Array, eligible: Array, noise: Array) -> NDArray[np.float64]:

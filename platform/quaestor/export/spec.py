@@ -45,6 +45,8 @@ class InventorySpec:
     The graph takes on_hand (row, place), in_transit (row, place, lead), past_demand (row, store, window),
     calendar (row, feature), each but the last with its noise, and returns feasible orders (row, edge). The
     noise is noise_scale × scale (row, place) × standard normal, scale being the mean demand through each place.
+    own_terms: each row brings its holding_cost (row, place), underage_cost (row, store), unit_cost and lead_time
+    (row, edge); otherwise they are the network's.
     """
 
     kind: Literal["inventory"]
@@ -57,6 +59,7 @@ class InventorySpec:
     calendar: tuple[str, ...]
     noise_scale: float
     salt: str
+    own_terms: bool = False
     format: int = FORMAT
 
 
