@@ -12,18 +12,19 @@ from quaestor.clock import utc_now
 
 @dataclass(frozen=True)
 class Table:
-    """An append-only table: the columns that identify a row, those of them that its key_hash is made of, and those that
-    must agree when it comes again."""
+    """An append-only table: the columns that identify a row, those of them that its key_hash is made of, those that
+    must agree when it comes again, and those that follow from its key."""
 
     name: str
     key: tuple[str, ...]
     hashed: tuple[str, ...]
     content: tuple[str, ...]
+    derived: tuple[str, ...] = ()
 
     @property
     def columns(self) -> str:
-        """Key, content and key_hash, as SQL lists them."""
-        return ", ".join((*self.key, *self.content, "key_hash"))
+        """Key, content, what is derived and key_hash, as SQL lists them."""
+        return ", ".join((*self.key, *self.content, *self.derived, "key_hash"))
 
     @property
     def key_hash(self) -> str:
@@ -49,7 +50,13 @@ DECISIONS = Table(
         "eligible", "propensities", "action", "propensity", "fallback",
     ),
 )  # fmt: skip
-OUTCOMES = Table("outcomes", ("system", "event_id", "revision"), ("system", "event_id"), ("observed_at", "reward"))
+OUTCOMES = Table(
+    "outcomes",
+    ("system", "event_id", "revision"),
+    ("system", "event_id"),
+    ("observed_at", "reward"),
+    derived=("decided_at",),
+)
 DEMAND = Table(
     "demand",
     ("system", "product", "store", "period"),

@@ -166,14 +166,15 @@ class OutcomeIntake:
             create or replace temp table decided as
                 select system, event_id, decided_at from decisions where rowid in (select place from places);
             create or replace temp table met as
-                select o.*, d.event_id is null as unknown, coalesce(o.observed_at < d.decided_at, false) as early
+                select o.* replace (d.decided_at as decided_at), d.event_id is null as unknown,
+                    coalesce(o.observed_at < d.decided_at, false) as early
                 from {self._staged} o left join decided d using (system, event_id);
             create or replace temp table timely as
                 select * from met where not unknown and not early order by row_number;
         """)
         unknown, early = (
             self._connection.execute(
-                f"select * exclude (unknown, early, key_hash) from met where {reason} order by row_number"
+                f"select * exclude (decided_at, unknown, early, key_hash) from met where {reason} order by row_number"
             ).pl()
             for reason in ("unknown", "early")
         )
