@@ -1,0 +1,1 @@
+"""Rollouts in compiled loops: the Python of a period is traced, lowered to columns of scenarios, and played."""

@@ -1,0 +1,336 @@
+// Plays a program of column instructions through the periods of many scenarios, forwards and in reverse.
+//
+// The program is one period of a rollout (see lowering.py); this file knows arithmetic, not inventory. Scenarios are
+// taken in blocks that stay in cache through all periods. In reverse each period is computed again from the state it
+// began with, so memory grows with states and not with what a policy computes. Blocks are dealt to tasks and gradients
+// are summed in the order of tasks, whatever the threads: results do not depend on how many there are.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include "kernels.h"
+
+#if defined(__SSE__)
+#include <immintrin.h>
+struct FlushDenormals { // they are a hundred times slower, and nothing here is that small
+    unsigned before = _mm_getcsr();
+    FlushDenormals() { _mm_setcsr(before | 0x8040); }
+    ~FlushDenormals() { _mm_setcsr(before); }
+};
+#else
+struct FlushDenormals {
+    ~FlushDenormals() {}
+};
+#endif
+
+enum Op : int64_t { // the order of program.py's OPS
+    ADD, SUB, MUL, DIV, GREATER, GREATER_EQUAL, EQUAL, WHERE, EXP, LOG, SIGMOID, SOFTPLUS, ELU, CLAMP, ROUND, FLOOR,
+    SQRT, TANH, ABS, COPY, AFFINE
+};
+
+// Columns out .. out + count from columns a, b, c and onward, where a stride of 0 repeats one column. wanted: which
+// operands need a gradient, as bits. AFFINE: count rows; a, b: where the numbers of its input and output columns
+// start in the pool; stride_a inputs and stride_b outputs a row; c, stride_c: where weight and bias (or -1) start.
+struct Instruction {
+    int64_t op, count, out, a, stride_a, b, stride_b, c, stride_c, wanted;
+};
+
+struct Input { // a column that is read anew each period
+    int64_t column, offset, row_stride, period_stride;
+    const void* data;
+    void* gradient; // or null
+};
+
+struct Job {
+    const Instruction* instructions;
+    const double* numbers; // two for each instruction
+    const int32_t* pool;
+    const Input* inputs;
+    const int32_t* uniforms; // which parameter each of the first columns repeats for all scenarios
+    const int32_t* states;   // which column each state is in at the end of a period
+    const void* parameters;  // (problem, parameter)
+    void* gradient;          // (task, parameter), or null
+    const void* start;       // (row, state)
+    void* start_gradient;
+    void* end; // (row, state)
+    const void* end_gradient;
+    void* cost; // (row, period)
+    const void* cost_gradient;
+    void* trajectory;     // (block, period, state, scenario), or null
+    int64_t* nanoseconds; // spent by operation, forwards and in reverse, of the first thread to run; or null
+    int64_t instruction_count, input_count, uniform_count, state_count, column_count, parameter_count, first_state,
+        cost_column, rows, periods, block, problems, tasks, threads;
+};
+
+struct Timed { // adds the time until its end to an operation's, where a profile is wanted
+    int64_t* spent;
+    std::chrono::steady_clock::time_point begun;
+    Timed(const Job& job, int64_t entry) : spent(job.nanoseconds ? job.nanoseconds + entry : nullptr) {
+        if (spent) begun = std::chrono::steady_clock::now();
+    }
+    ~Timed() {
+        if (spent) *spent += std::chrono::nanoseconds(std::chrono::steady_clock::now() - begun).count();
+    }
+};
+
+template <class T> T* aligned(std::vector<char>& memory, int64_t count) {
+    memory.resize(count * sizeof(T) + VECTOR_BYTES);
+    return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES);
+}
+
+template <class T> class Worker {
+  public:
+    Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse) {
+        value = aligned<T>(value_memory, job.column_count * block);
+        if (reverse) {
+            given = aligned<T>(given_memory, job.column_count * block);
+            carried = aligned<T>(carried_memory, job.state_count * block);
+            sums = reinterpret_cast<Vector<T>*>(aligned<T>(sums_memory, job.parameter_count * LANES<T>));
+            transposed.resize(job.parameter_count);
+        }
+    }
+
+    void play(int64_t task) {
+        const int64_t per_problem = job.rows / job.problems, tasks = job.tasks / job.problems;
+        const int64_t problem = task / tasks, blocks = (per_problem + block - 1) / block;
+        parameters = static_cast<const T*>(job.parameters) + problem * job.parameter_count;
+        for (int64_t c = 0; c < job.uniform_count; ++c)
+            for (int64_t i = 0; i < block; ++i) value[c * block + i] = parameters[job.uniforms[c]];
+        if (reverse) prepare();
+        const int64_t part = task % tasks, first = blocks * part / tasks, last = blocks * (part + 1) / tasks;
+        for (int64_t b = first; b < last; ++b) {
+            row = problem * per_problem + b * block;
+            filled = std::min(block, (problem + 1) * per_problem - row);
+            trajectory = static_cast<T*>(job.trajectory) + (problem * blocks + b) * job.periods * job.state_count * block;
+            reverse ? backward() : forward();
+        }
+        if (reverse) fold(static_cast<T*>(job.gradient) + task * job.parameter_count);
+    }
+
+  private:
+    const Job& job;
+    const int64_t block;
+    const bool reverse;
+    std::vector<char> value_memory, given_memory, carried_memory, sums_memory;
+    std::vector<T> transposed;
+    T *value = nullptr, *given = nullptr, *carried = nullptr, *trajectory = nullptr;
+    Vector<T>* sums = nullptr;
+    const T* parameters = nullptr;
+    int64_t row = 0, filled = 0;
+
+    int64_t at(int64_t i) const { return row + std::min(i, filled - 1); } // a block's rest repeats its last scenario
+
+    void forward() {
+        T* state = value + job.first_state * block;
+        std::vector<T> after(job.state_count * block);
+        const T* start = static_cast<const T*>(job.start);
+        for (int64_t c = 0; c < job.state_count; ++c)
+            for (int64_t i = 0; i < block; ++i) state[c * block + i] = start[at(i) * job.state_count + c];
+        for (int64_t t = 0; t < job.periods; ++t) {
+            if (job.trajectory)
+                std::memcpy(trajectory + t * job.state_count * block, state, job.state_count * block * sizeof(T));
+            period(t);
+            T* cost = static_cast<T*>(job.cost);
+            for (int64_t i = 0; i < filled; ++i) cost[(row + i) * job.periods + t] = value[job.cost_column * block + i];
+            for (int64_t c = 0; c < job.state_count; ++c)
+                std::memcpy(&after[c * block], value + job.states[c] * block, block * sizeof(T));
+            std::memcpy(state, after.data(), after.size() * sizeof(T));
+        }
+        T* end = static_cast<T*>(job.end);
+        for (int64_t c = 0; c < job.state_count; ++c)
+            for (int64_t i = 0; i < filled; ++i) end[(row + i) * job.state_count + c] = state[c * block + i];
+    }
+
+    void backward() {
+        const T *end = static_cast<const T*>(job.end_gradient), *cost = static_cast<const T*>(job.cost_gradient);
+        for (int64_t c = 0; c < job.state_count; ++c)
+            for (int64_t i = 0; i < block; ++i)
+                carried[c * block + i] = i < filled ? end[(row + i) * job.state_count + c] : T(0);
+        for (int64_t t = job.periods - 1; t >= 0; --t) {
+            std::memcpy(value + job.first_state * block, trajectory + t * job.state_count * block,
+                        job.state_count * block * sizeof(T));
+            period(t);
+            std::memset(given + job.uniform_count * block, 0, (job.column_count - job.uniform_count) * block * sizeof(T));
+            for (int64_t i = 0; i < filled; ++i) given[job.cost_column * block + i] = cost[(row + i) * job.periods + t];
+            for (int64_t c = 0; c < job.state_count; ++c)
+                for (int64_t i = 0; i < block; ++i) given[job.states[c] * block + i] += carried[c * block + i];
+            for (int64_t k = job.instruction_count - 1; k >= 0; --k) {
+                Timed timed(job, AFFINE + 1 + job.instructions[k].op);
+                undo(job.instructions[k], job.numbers + 2 * k);
+            }
+            std::memcpy(carried, given + job.first_state * block, job.state_count * block * sizeof(T));
+            for (int64_t k = 0; k < job.input_count; ++k) {
+                const Input& input = job.inputs[k];
+                T* to = static_cast<T*>(input.gradient) + input.offset + t * input.period_stride;
+                if (input.gradient)
+                    for (int64_t i = 0; i < filled; ++i) to[(row + i) * input.row_stride] += given[input.column * block + i];
+            }
+        }
+        T* start = static_cast<T*>(job.start_gradient);
+        for (int64_t c = 0; c < job.state_count; ++c)
+            for (int64_t i = 0; i < filled; ++i) start[(row + i) * job.state_count + c] = carried[c * block + i];
+    }
+
+    void period(int64_t t) {
+        for (int64_t k = 0; k < job.input_count; ++k) {
+            const Input& input = job.inputs[k];
+            const T* from = static_cast<const T*>(input.data) + input.offset + t * input.period_stride;
+            T* to = value + input.column * block;
+            for (int64_t i = 0; i < block; ++i) to[i] = from[at(i) * input.row_stride];
+        }
+        for (int64_t k = 0; k < job.instruction_count; ++k) {
+            Timed timed(job, job.instructions[k].op);
+            compute(job.instructions[k], job.numbers + 2 * k);
+        }
+    }
+
+    void compute(const Instruction& of, const double* number) {
+        T* out = value + of.out * block;
+        const T *a = value + of.a * block, *b = value + of.b * block, *c = value + of.c * block;
+        const T low = T(number[0]), high = T(number[1]);
+        auto one = [&](auto f) { columns1(out, a, of.stride_a, of.count, block, f); };
+        auto two = [&](auto f) { columns2(out, a, of.stride_a, b, of.stride_b, of.count, block, f); };
+        switch (of.op) {
+        case ADD: return two([](T x, T y) { return x + y; });
+        case SUB: return two([](T x, T y) { return x - y; });
+        case MUL: return two([](T x, T y) { return x * y; });
+        case DIV: return two([](T x, T y) { return x / y; });
+        case GREATER: return two([](T x, T y) { return x > y ? T(1) : T(0); });
+        case GREATER_EQUAL: return two([](T x, T y) { return x >= y ? T(1) : T(0); });
+        case EQUAL: return two([](T x, T y) { return x == y ? T(1) : T(0); });
+        case WHERE:
+            for (int64_t k = 0; k < of.count; ++k) {
+                const T *yes = b + k * of.stride_b * block, *no = c + k * of.stride_c * block;
+                const T* when = a + k * of.stride_a * block;
+#pragma GCC ivdep
+                for (int64_t i = 0; i < block; ++i) out[k * block + i] = when[i] != T(0) ? yes[i] : no[i];
+            }
+            return;
+        case EXP: return one([](T x) { return exponential(x); });
+        case LOG: return one([](T x) { return logarithm(x); });
+        case SIGMOID: return one([](T x) { return sigmoid(x); });
+        case SOFTPLUS: return one([](T x) { return softplus(x); });
+        case ELU: return one([](T x) { return x > T(0) ? x : exponential(x > T(0) ? T(0) : x) - T(1); });
+        case CLAMP: return one([=](T x) { return x < low ? low : x > high ? high : x; });
+        case ROUND: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_rintf(x) : __builtin_rint(x)); });
+        case FLOOR: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_floorf(x) : __builtin_floor(x)); });
+        case SQRT: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_sqrtf(x) : __builtin_sqrt(x)); });
+        case TANH: return one([](T x) { return T(2) * sigmoid(T(2) * x) - T(1); });
+        case ABS: return one([](T x) { return x < T(0) ? -x : x; });
+        case COPY: return one([](T x) { return x; });
+        case AFFINE: {
+            const int32_t *ins = job.pool + of.a, *outs = job.pool + of.b;
+            const T* bias = of.stride_c < 0 ? nullptr : parameters + of.stride_c;
+            for (int64_t r = 0; r < of.count; ++r, ins += of.stride_a, outs += of.stride_b)
+                affine(value, ins, value, outs, parameters + of.c, bias, of.stride_a, of.stride_b, block, false);
+        }
+        }
+    }
+
+    void undo(const Instruction& of, const double* number) {
+        const T *g = given + of.out * block, *y = value + of.out * block;
+        const T *a = value + of.a * block, *b = value + of.b * block;
+        T *ga = given + of.a * block, *gb = given + of.b * block, *gc = given + of.c * block;
+        const int64_t sa = of.stride_a, sb = of.stride_b, sc = of.stride_c;
+        const T low = T(number[0]), high = T(number[1]);
+        // first, second: what passes to operand a or b, from the result's gradient and two columns
+        auto first = [&](const T* x, int64_t sx, const T* z, int64_t sz, auto f) {
+            if (of.wanted & 1) spread(ga, sa, g, x, sx, z, sz, of.count, block, f);
+        };
+        auto second = [&](const T* x, int64_t sx, const T* z, int64_t sz, auto f) {
+            if (of.wanted & 2) spread(gb, sb, g, x, sx, z, sz, of.count, block, f);
+        };
+        auto from_result = [&](auto f) { first(y, 1, y, 1, f); };
+        auto from_operand = [&](auto f) { first(a, sa, a, sa, f); };
+        switch (of.op) {
+        case COPY: return from_result([](T g, T, T) { return g; });
+        case ADD:
+            from_result([](T g, T, T) { return g; });
+            return second(y, 1, y, 1, [](T g, T, T) { return g; });
+        case SUB:
+            from_result([](T g, T, T) { return g; });
+            return second(y, 1, y, 1, [](T g, T, T) { return -g; });
+        case MUL:
+            first(b, sb, b, sb, [](T g, T x, T) { return g * x; });
+            return second(a, sa, a, sa, [](T g, T x, T) { return g * x; });
+        case DIV:
+            first(b, sb, b, sb, [](T g, T x, T) { return g / x; });
+            return second(b, sb, y, 1, [](T g, T x, T y) { return -g * y / x; });
+        case WHERE:
+            second(a, sa, a, sa, [](T g, T when, T) { return when != T(0) ? g : T(0); });
+            if (of.wanted & 4)
+                spread(gc, sc, g, a, sa, a, sa, of.count, block, [](T g, T when, T) { return when != T(0) ? T(0) : g; });
+            return;
+        case EXP: return from_result([](T g, T y, T) { return g * y; });
+        case LOG: return from_operand([](T g, T x, T) { return g / x; });
+        case SIGMOID: return from_result([](T g, T y, T) { return g * y * (T(1) - y); });
+        case SOFTPLUS: return from_operand([](T g, T x, T) { return x > T(20) ? g : g * sigmoid(x); });
+        case ELU: return from_result([](T g, T y, T) { return y > T(0) ? g : g * (y + T(1)); });
+        case CLAMP: return from_operand([=](T g, T x, T) { return x < low || x > high ? T(0) : g; });
+        case SQRT: return from_result([](T g, T y, T) { return g / (T(2) * y); });
+        case TANH: return from_result([](T g, T y, T) { return g * (T(1) - y * y); });
+        case ABS: return from_operand([](T g, T x, T) { return x > T(0) ? g : x < T(0) ? -g : T(0); });
+        case AFFINE: {
+            const int32_t *ins = job.pool + of.a, *outs = job.pool + of.b;
+            if (sc >= 0)
+                for (int64_t k = 0; k < of.count * sb; ++k)
+                    for (int64_t i = 0; i < block; i += LANES<T>)
+                        sums[sc + k % sb] += *reinterpret_cast<const Vector<T>*>(given + outs[k] * block + i);
+            outer<T>(value, ins, given, outs, of.count, sa, sb, block, sums + of.c);
+            if (of.wanted & 1)
+                for (int64_t r = 0; r < of.count; ++r)
+                    affine<T>(given, outs + r * sb, given, ins + r * sa, transposed.data() + of.c, nullptr, sb, sa, block, true);
+        }
+        } // what remains is a step function: its gradient is 0
+    }
+
+    void prepare() {
+        std::memset(static_cast<void*>(sums), 0, job.parameter_count * sizeof(Vector<T>));
+        std::memset(given, 0, job.uniform_count * block * sizeof(T));
+        for (int64_t n = 0; n < job.instruction_count; ++n) {
+            const Instruction& of = job.instructions[n];
+            if (of.op != AFFINE) continue;
+            for (int64_t k = 0; k < of.stride_a; ++k)
+                for (int64_t j = 0; j < of.stride_b; ++j)
+                    transposed[of.c + j * of.stride_a + k] = parameters[of.c + k * of.stride_b + j];
+        }
+    }
+
+    void fold(T* gradient) {
+        for (int64_t k = 0; k < job.parameter_count; ++k) {
+            gradient[k] = 0;
+            for (int64_t lane = 0; lane < LANES<T>; ++lane) gradient[k] += sums[k][lane];
+        }
+        for (int64_t c = 0; c < job.uniform_count; ++c) {
+            Vector<T> sum = {};
+            for (int64_t i = 0; i < block; i += LANES<T>) sum += *reinterpret_cast<Vector<T>*>(given + c * block + i);
+            for (int64_t lane = 0; lane < LANES<T>; ++lane) gradient[job.uniforms[c]] += sum[lane];
+        }
+    }
+};
+
+template <class T> void run(const Job& job, bool reverse) {
+    std::atomic<int64_t> next{0};
+    auto work = [&] {
+        FlushDenormals flush;
+        Worker<T> worker(job, reverse);
+        for (int64_t task; (task = next++) < job.tasks;) worker.play(task);
+    };
+    std::vector<std::thread> others;
+    for (int64_t k = 1; k < std::min(job.threads, job.tasks); ++k) others.emplace_back(work);
+    work();
+    for (auto& other : others) other.join();
+}
+
+extern "C" {
+int64_t block_multiple_float() { return PAIR * LANES<float>; }
+int64_t block_multiple_double() { return PAIR * LANES<double>; }
+void play_float(const Job* job) { run<float>(*job, false); }
+void play_double(const Job* job) { run<double>(*job, false); }
+void reverse_float(const Job* job) { run<float>(*job, true); }
+void reverse_double(const Job* job) { run<double>(*job, true); }
+}

@@ -1,0 +1,203 @@
+"""Rollouts on the machine, as one differentiable operator."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from models.inventory.native.build import library
+from models.inventory.native.lowering import UnsupportedError
+from models.inventory.native.program import OPS, Program
+
+CACHE_BYTES = 768 * 1024
+"""What a thread's columns should fit in: most of a second-level cache."""
+
+LARGEST_BLOCK = 256
+TASKS = 16
+"""Into how many parts gradients are summed: fixed, so that results do not depend on how many threads there are."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where columns that are read anew each period come from.
+
+    data: contiguous. offsets (column,): where each begins; row, period: steps from one scenario, and from one period,
+    to the next.
+    """
+
+    data: Tensor
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    row: int
+    period: int
+
+
+class _Input(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("column", "offset", "row_stride", "period_stride")] + [
+        (name, ctypes.c_void_p) for name in ("data", "gradient")
+    ]
+
+
+_POINTERS = (
+    *("instructions", "numbers", "pool", "inputs", "uniforms", "states", "parameters", "gradient", "start"),
+    *("start_gradient", "end", "end_gradient", "cost", "cost_gradient", "trajectory", "nanoseconds"),
+)
+_COUNTS = (
+    *("instruction_count", "input_count", "uniform_count", "state_count", "column_count", "parameter_count"),
+    *("first_state", "cost_column", "rows", "periods", "block", "problems", "tasks", "threads"),
+)
+
+
+class _Job(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in _POINTERS] + [(name, ctypes.c_int64) for name in _COUNTS]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A program on its way through `periods` periods of some scenarios, with the sources of its inputs in order.
+
+    problems: how many there are, each with parameters and an equal number of consecutive scenarios of its own.
+    """
+
+    program: Program
+    sources: tuple[Source, ...]
+    rows: int
+    periods: int
+    problems: int
+    dtype: torch.dtype
+
+    @property
+    def block(self) -> int:
+        """Scenarios that are played side by side."""
+        multiple = int(getattr(_machine(), f"block_multiple_{self._kind}")())
+        size = 2 * self.program.columns * (4 if self.dtype == torch.float32 else 8)
+        wanted = min(CACHE_BYTES // size, LARGEST_BLOCK, self.rows // self.problems + multiple - 1)
+        return max(wanted // multiple * multiple, multiple)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks each problem has."""
+        return -(-self.rows // self.problems // self.block)
+
+    def forward(self, parameters: Tensor, start: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Cost (row, period), state at the end (row, state), and what `backward` needs where `keep`."""
+        cost = start.new_empty(self.rows, self.periods)
+        end = torch.empty_like(start)
+        kept = self.problems * self.blocks * self.periods * start.shape[1] * self.block if keep else 0
+        trajectory = start.new_empty(kept)
+        self._run(
+            "play", {"parameters": parameters, "start": start, "end": end, "cost": cost, "trajectory": trajectory}
+        )
+        return cost, end, trajectory
+
+    def backward(self, parameters: Tensor, trajectory: Tensor, cost: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of the parameters and of the state at the start, from those of cost and state at the end."""
+        start = torch.empty_like(end)
+        gradient = parameters.new_empty(self._tasks, parameters.shape[-1])
+        self._run(
+            "reverse",
+            {
+                "parameters": parameters,
+                "trajectory": trajectory,
+                "gradient": gradient,
+                "cost_gradient": cost,
+                "end_gradient": end,
+                "start_gradient": start,
+            },
+        )
+        return gradient.view(self.problems, -1, parameters.shape[-1]).sum(dim=1).view_as(parameters), start
+
+    @property
+    def _tasks(self) -> int:
+        return self.problems * min(self.blocks, -(-TASKS // self.problems))
+
+    @property
+    def _kind(self) -> str:
+        return {torch.float32: "float", torch.float64: "double"}[self.dtype]
+
+    def _run(self, what: str, tensors: dict[str, Tensor]) -> None:
+        program = self.program
+        inputs = [
+            _Input(0, int(offset), source.row, source.period, source.data.data_ptr(), None)
+            for source in self.sources
+            for offset in source.offsets
+        ]
+        for k, entry in enumerate(inputs):
+            entry.column = program.first_input + k
+        array = (_Input * len(inputs))(*inputs)
+        job = _Job(
+            instructions=program.code.ctypes.data,
+            numbers=program.numbers.ctypes.data,
+            pool=program.pool.ctypes.data,
+            inputs=ctypes.addressof(array),
+            uniforms=program.uniforms.ctypes.data,
+            states=program.states.ctypes.data,
+            **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+            nanoseconds=None if _nanoseconds is None else _nanoseconds.ctypes.data,
+            instruction_count=len(program.code),
+            input_count=len(inputs),
+            uniform_count=len(program.uniforms),
+            state_count=len(program.states),
+            column_count=program.columns,
+            parameter_count=tensors["parameters"].shape[-1],
+            first_state=program.first_state,
+            cost_column=program.cost,
+            rows=self.rows,
+            periods=self.periods,
+            block=self.block,
+            problems=self.problems,
+            tasks=self._tasks,
+            threads=torch.get_num_threads(),
+        )
+        getattr(_machine(), f"{what}_{self._kind}")(ctypes.byref(job))
+
+
+_nanoseconds: np.ndarray[Any, np.dtype[np.int64]] | None = None
+
+
+class Operator(torch.autograd.Function):
+    """Cost (row, period) and state at the end (row, state) from parameters (problem × parameter) and a start."""
+
+    @staticmethod
+    def forward(ctx: Any, rollout: Rollout, parameters: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Plays all periods; keeps the state before each where a gradient is wanted."""
+        parameters = parameters.contiguous()
+        cost, end, trajectory = rollout.forward(parameters, start, any(ctx.needs_input_grad))
+        ctx.rollout = rollout
+        ctx.save_for_backward(parameters, trajectory)
+        return cost, end
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, cost: Tensor, end: Tensor) -> tuple[None, Tensor, Tensor]:
+        """Plays all periods in reverse, each computed again from the state before it."""
+        parameters, trajectory = ctx.saved_tensors
+        return None, *ctx.rollout.backward(parameters, trajectory, cost.contiguous(), end.contiguous())
+
+
+@contextlib.contextmanager
+def profiled() -> Iterator[dict[str, float]]:
+    """Where the machine's time goes within this context, in seconds of one thread by operation, once it has ended."""
+    global _nanoseconds
+    _nanoseconds = np.zeros(2 * len(OPS), dtype=np.int64)
+    spent: dict[str, float] = {}
+    try:
+        yield spent
+        names = (*OPS, *(f"{op}, in reverse" for op in OPS))
+        spent.update(zip(names, (_nanoseconds * 1e-9).tolist(), strict=True))
+    finally:
+        _nanoseconds = None
+
+
+def _machine() -> ctypes.CDLL:
+    machine = library()
+    if machine is None:
+        raise UnsupportedError("C++ compiler")
+    return machine

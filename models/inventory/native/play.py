@@ -1,0 +1,106 @@
+"""Rollouts of an order policy on the machine: what is traced, what is read, what comes back."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.inventory.dynamics import State
+from models.inventory.layout import Layout
+from models.inventory.native.lowering import UnsupportedError
+from models.inventory.native.operator import Operator, Rollout, Source
+from models.inventory.native.tracing import SHARED_TERMS, Traced, trace
+from models.inventory.observation import ObservationNoise, observe
+from models.inventory.scenarios import Scenarios
+
+_traced: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Traced | UnsupportedError]] = weakref.WeakKeyDictionary()
+
+
+def native_play(
+    layout: Layout, policy: nn.Module, window: int, scenarios: Scenarios, noise: ObservationNoise | None
+) -> tuple[Tensor, State]:
+    """Cost (batch, period) and the state after the last period, as `rollout.play` defines them.
+
+    Raises UnsupportedError where the machine cannot play this policy on this layout.
+    """
+    observe(scenarios, scenarios.start, 0, window, None)  # refuses a history that is too short
+    found = _trace_of(layout, policy, window, scenarios.calendar.shape[1], noise is not None)
+    sources = _sources(layout, window, scenarios, noise)
+    dtype = layout.holding_cost.dtype
+    start = torch.cat((scenarios.on_hand, scenarios.in_transit.flatten(1)), dim=1)
+    if any(tensor.dtype != dtype for tensor in (start, *(source.data for source in sources))):
+        raise UnsupportedError("tensors of several types")
+    if any(source.data.requires_grad for source in sources):
+        raise UnsupportedError("gradient of demand, terms or noise")
+    rollout = Rollout(found.program, sources, scenarios.batch, scenarios.periods, 1, dtype)
+    weights = {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
+    cost, end = Operator.apply(rollout, found.parameters(weights), start)
+    on_hand, in_transit = end.split((layout.places, layout.places * layout.longest_lead_time), dim=1)
+    return cost, State(on_hand, in_transit.unflatten(1, (layout.places, layout.longest_lead_time)))
+
+
+def _trace_of(layout: Layout, policy: nn.Module, window: int, calendar: int, noisy: bool) -> Traced:
+    known = _traced.setdefault(policy, {})
+    key = (_key(layout), window, calendar, noisy)
+    if key not in known:
+        try:
+            known[key] = trace(_one(layout), policy, window, calendar, noisy, _own(layout))
+        except UnsupportedError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, UnsupportedError):
+        raise found
+    return found
+
+
+def _own(layout: Layout) -> tuple[str, ...]:
+    """Terms that each scenario has of its own."""
+    return SHARED_TERMS if layout.batch > 1 else ()
+
+
+def _one(layout: Layout) -> Layout:
+    return layout.rows(torch.zeros(1, dtype=torch.int64)) if layout.batch > 1 else layout
+
+
+def _key(layout: Layout) -> Hashable:
+    """What a program knows of a layout."""
+    if layout.batch > 1 and (layout.lead_time != layout.lead_time[:1]).any():
+        raise UnsupportedError("lead times that differ between scenarios")
+    values: list[Any] = []
+    for field in fields(layout):
+        value = getattr(layout, field.name)
+        if isinstance(value, Tensor):
+            if field.name in _own(layout):
+                continue
+            value = value[:1] if layout.batch > 1 and len(value) == layout.batch else value
+            value = (value.dtype, value.numpy().tobytes())
+        values.append(value)
+    return (*values, layout.batch > 1)
+
+
+def _sources(layout: Layout, window: int, scenarios: Scenarios, noise: ObservationNoise | None) -> tuple[Source, ...]:
+    demand = scenarios.demand.contiguous()
+    length, now = demand.shape[2], scenarios.history
+    stores = np.arange(layout.stores) * length + now
+    past = (stores[:, None] + np.arange(-window, 0)).ravel()
+    seen = demand if noise is None else demand + noise.demand
+    calendar = scenarios.calendar.contiguous()
+    features = calendar.shape[1]
+    sources = [
+        Source(demand, stores, demand.stride(0), 1),
+        Source(seen, past, demand.stride(0), 1),
+        Source(calendar, np.arange(features) + now * features, 0, features),
+    ]
+    if noise is not None:
+        for read in (noise.on_hand.contiguous(), noise.in_transit.contiguous()):
+            sources.append(Source(read, np.arange(read.stride(1)), read.stride(0), read.stride(1)))
+    for name in _own(layout):
+        terms = getattr(layout, name).contiguous()
+        sources.append(Source(terms, np.arange(terms.shape[1]), terms.shape[1], 0))
+    return tuple(sources)
