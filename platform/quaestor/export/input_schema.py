@@ -54,6 +54,13 @@ def _inventory(spec: InventorySpec) -> dict[str, Any]:
     def tensor(shape: list[int], what: str, unit: str = "units of the product") -> dict[str, Any]:
         return {"shape": shape, "unit": unit, "what": what, "outside": "refused: every value must be a finite number"}
 
+    money, edges = "money a unit and period", len(spec.edges)
+    own = {
+        "holding_cost": tensor([places], "what a unit that stays costs at each place", money),
+        "underage_cost": tensor([stores], "what a unit that was asked for and not there costs at each store", money),
+        "unit_cost": tensor([edges], "what a unit costs on each edge", "money a unit"),
+        "lead_time": tensor([edges], "periods until an order arrives on each edge, whole and at least 1", "periods"),
+    }
     return {
         "transformation": {"name": "none: the graph takes observations as they are", "version": VERSION},
         "row": {"product": "text", "period": "a whole number"},
@@ -66,6 +73,7 @@ def _inventory(spec: InventorySpec) -> dict[str, Any]:
             "past_demand": tensor([stores, spec.window], "demand at each store, the latest period last"),
             "calendar": tensor([len(spec.calendar)], f"features of the period: {', '.join(spec.calendar)}", "none"),
             "scale": tensor([places], "mean demand through each place, in which noise is measured"),
+            **(own if spec.own_terms else {}),
         },
         "orders": "units on each edge, never more than the supplying place has",
         "noise": f"standard normal × {spec.noise_scale:g} × scale, on stock and demand, outside the graph",

@@ -22,6 +22,7 @@ _TYPES: dict[str, Any] = {
     "reward": pl.Float64, "revision": pl.Int32, "seed": pl.UInt64, "noise": _NUMBERS,
     "period": pl.Int64, "sources": _NAMES, "targets": _NAMES, "units": _NUMBERS,
     "on_hand": _NUMBERS, "in_transit": _TABLE, "past_demand": _TABLE, "calendar": _NUMBERS, "scale": _NUMBERS,
+    "holding_cost": _NUMBERS, "underage_cost": _NUMBERS, "unit_cost": _NUMBERS, "lead_time": _NUMBERS,
     "noise_on_hand": _NUMBERS, "noise_in_transit": _TABLE, "noise_past_demand": _TABLE,
 }  # fmt: skip
 

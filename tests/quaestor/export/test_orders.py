@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import pytest
 
 from quaestor.errors import UsageError
 from quaestor.export.card import _use
+from quaestor.export.input_schema import input_schema
+from quaestor.export.inventory_policy import InventoryPolicy
 from quaestor.export.records import RecordParams, Records
 from quaestor.export.runtime import load
 from quaestor.export.service.app import application
@@ -28,7 +30,7 @@ from quaestor.export.service.gate import Gate, GateParams
 from quaestor.export.service.refusal import STATUS
 from quaestor.randomness import event_keys, normals
 from tests.quaestor.export.conftest import KEY, TRUSTED
-from tests.quaestor.export.orders import EDGES, LEVEL, order_bundle, order_rows, order_spec
+from tests.quaestor.export.orders import EDGES, LEVEL, order_bundle, order_graph, order_rows, order_spec
 
 ROW = order_rows(1)[0]
 
@@ -147,6 +149,14 @@ def test_another_bundle_takes_over_unless_its_network_is_another(service: Servic
     refused = service.ask("/v1/reload", {}).json()
     assert refused["code"] == "bundle_refused"
     assert "other window" in refused["message"]
+
+
+def test_the_schema_names_what_a_row_needs() -> None:
+    for own_terms in (False, True):
+        spec = replace(order_spec(), own_terms=own_terms)
+        tensors = input_schema(spec)["tensors"]
+        shapes = InventoryPolicy(order_graph(), spec).shapes()
+        assert {name: tuple(part["shape"]) for name, part in tensors.items()} == shapes
 
 
 def test_an_orders_service_has_its_own_routes_and_document(service: Service) -> None:

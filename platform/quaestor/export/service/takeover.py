@@ -71,7 +71,7 @@ def _refuse_other_requests(policy: PaymentsPolicy, fields: frozenset[str], befor
 
 def _refuse_another_network(policy: InventoryPolicy, before: Live) -> None:
     live = before.bundle.policy
-    for name in ("places", "stores", "edges", "lead", "window", "calendar"):
+    for name in ("places", "stores", "edges", "lead", "window", "calendar", "own_terms"):
         wanted, found = getattr(live.spec, name, None), getattr(policy.spec, name)
         if wanted != found:
             raise QuaestorError(f"The new bundle has other {name} than the live one; restart the service with it.")
