@@ -67,8 +67,9 @@ def _read_files(parameters: dict[str, Any]) -> None:
     """Reads every file that a parameter names, so that a slip in it is said now and not at three in the morning."""
 
     from flows.studies import read_study
+    from quaestor.alerts.limits import read_alerts
 
-    readers = {"study": read_study}
+    readers = {"study": read_study, "alerts": read_alerts}
     for key, value in parameters.items():
         if key in readers:
             readers[key](Path(value))

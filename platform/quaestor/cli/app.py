@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from quaestor.cli import certificate_commands, deciding, evaluating, flow_commands, registry_commands
+from quaestor.cli import certificate_commands, deciding, evaluating, flow_commands, operating, registry_commands
 from quaestor.errors import QuaestorError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app.command("demo")(flow_commands.demo)
 app.command("ingest")(flow_commands.ingest)
 app.add_typer(flow_commands.run_app, name="run")
 app.command("status")(registry_commands.status)
+app.command("alerts")(operating.alerts)
+app.add_typer(operating.config_app, name="config")
 app.command("iterations")(registry_commands.iterations)
 app.command("estimate-propensities")(evaluating.estimate_propensities)
 app.command("evaluate")(evaluating.evaluate)

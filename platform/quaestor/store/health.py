@@ -20,6 +20,15 @@ def figures(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {"rows": rows, "live": live}
 
 
+def systems(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every system that decided, asked for something or has an iteration."""
+    rows = connection.execute(
+        "select distinct system from decisions union select distinct system from demand "
+        "union select distinct system from iterations order by system"
+    ).fetchall()
+    return [str(system) for (system,) in rows]
+
+
 def quarantine_reasons(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Waiting quarantined rows by system, kind and code: an example reason, their number, first and last time."""
     return connection.execute(
@@ -39,14 +48,29 @@ def ingest_history(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def feedback(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """How each system's feedback stands: decisions, how many have an outcome, and the newest of each."""
+    """How each system's feedback stands: decisions, how many have an outcome, the newest of each, and the median delay
+    from a decision to its outcome, to the minute."""
     return connection.execute(
         """
-        select d.system, count(*) as decisions, count(o.event_id) as with_outcome,
-            max(decided_at) as newest_decision, max(o.observed_at) as newest_outcome,
-            median(epoch(o.observed_at - decided_at)) / 3600 as median_delay_hours
-        from decisions d left join outcomes o on o.system = d.system and o.event_id = d.event_id and o.revision = 0
-        group by d.system order by d.system
+        with delays as (
+            select system, date_diff('minute', decided_at, observed_at) as minutes, count(*) as rounds
+            from outcomes where revision = 0 group by all
+        ), cumulated as (
+            select *, sum(rounds) over (partition by system order by minutes) as until,
+                sum(rounds) over (partition by system) as total
+            from delays
+        ), answered as (
+            select system, any_value(total)::bigint as with_outcome,
+                min(minutes) filter (until >= total / 2) / 60 as median_delay_hours
+            from cumulated group by system
+        ), latest as (
+            select system, max(observed_at) as newest_outcome from outcomes group by system
+        )
+        select system, count(*) as decisions, coalesce(any_value(with_outcome), 0) as with_outcome,
+            max(decided_at) as newest_decision, any_value(newest_outcome) as newest_outcome,
+            any_value(median_delay_hours) as median_delay_hours
+        from decisions left join answered using (system) left join latest using (system)
+        group by system order by system
         """
     ).pl()
 

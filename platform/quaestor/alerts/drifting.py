@@ -1,0 +1,155 @@
+"""Alarms about drift: failures, features and demand of the recent days against the days before them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from quaestor.alerts import drift
+from quaestor.alerts.alarm import Alarm
+from quaestor.alerts.limits import Limits
+from quaestor.log.maturity import MaturityParams
+from quaestor.store import Connection, iterations, windows
+from quaestor.store.windows import Windows
+
+ROWS = 100_000
+"""Rounds whose features are compared; of more, a sample is."""
+BINS = 10
+LEVELS = 30
+"""Of a category that are told apart; the others count as one."""
+FEWEST = 200
+"""Rounds that either window needs before features are compared."""
+
+
+def outcomes(connection: Connection, system: str, limits: Limits, now: datetime) -> Iterator[Alarm]:
+    """Failures that became more or fewer, and rounds without an outcome in time, among rounds that have closed."""
+    maturity = declared_maturity(connection, system)
+    if maturity is None or (limits.negative_rate is None and limits.defaulted_share is None):
+        return
+    until = windows.newest_decision(connection, system, now - timedelta(hours=maturity.attribution_hours))
+    if until is None:
+        return
+    wanted = Windows.before(until, limits.days, limits.reference_days)
+    found = windows.rewards(connection, system, wanted, maturity.attribution_hours, maturity.default_reward)
+    by_window = {row["recent"]: row for row in found.iter_rows(named=True)}
+    if True not in by_window:
+        return
+    now_row = by_window[True]
+    if limits.defaulted_share is not None and now_row["defaulted_share"] > limits.defaulted_share:
+        yield Alarm(
+            "missing outcomes",
+            system,
+            "outcomes",
+            "watch",
+            f"{system}: {now_row['defaulted_share']:.1%} of the {now_row['rounds']:,} rounds closed in the last "
+            f"{limits.days:g} days had no outcome in time and count as {maturity.default_reward:g}; at most "
+            f"{limits.defaulted_share:.1%} is borne.",
+        )
+    if limits.negative_rate is None or not windows.is_covered(connection, system, wanted):
+        return
+    before, after = (drift.Moments(row["rounds"], row["mean"], row["variance"]) for row in (by_window[False], now_row))
+    if drift.mean_shift(before, after, limits.error_rate).beyond(limits.negative_rate):
+        yield Alarm(
+            "negative rate",
+            system,
+            "failures",
+            "stop",
+            f"{system}: failures went from {1 - before.mean:.1%} of {before.count:,} rounds to {1 - after.mean:.1%} of "
+            f"{after.count:,} in the last {limits.days:g} days (limit {limits.negative_rate:.1%} either way).",
+        )
+
+
+def features(connection: Connection, system: str, limits: Limits, now: datetime) -> Iterator[Alarm]:
+    """Features whose distribution moved, and categories with levels never seen before."""
+    until = windows.newest_decision(connection, system, now)
+    if until is None or (limits.feature_shift is None and limits.unseen_share is None):
+        return
+    wanted = Windows.before(until, limits.days, limits.reference_days)
+    if not windows.is_covered(connection, system, wanted):
+        return
+    frame, total = windows.contexts(connection, system, wanted, ROWS)
+    recent = frame["recent"].to_numpy().astype(np.bool_)
+    if min(recent.sum(), (~recent).sum()) < FEWEST:
+        return
+    names = [name for name in frame.columns if name.startswith(("numeric_", "category_"))]
+    sampled = f"{len(frame):,} of {total:,} rounds" if len(frame) < total else f"{total:,} rounds"
+    for name in names:
+        feature = name.partition("_")[2]
+        before, after, strange = (numeric if name.startswith("numeric_") else category)(frame[name], recent)
+        shift = drift.stability_index(before, after, limits.error_rate / len(names))
+        if limits.unseen_share is not None and strange > limits.unseen_share:
+            yield Alarm(
+                "features",
+                system,
+                feature,
+                "stop",
+                f"{system}: {strange:.0%} of the rounds of the last {limits.days:g} days have a {feature} that was "
+                f"never seen in the {limits.reference_days:g} days before ({sampled}): was something renamed?",
+            )
+        elif limits.feature_shift is not None and shift.beyond(limits.feature_shift):
+            yield Alarm(
+                "features",
+                system,
+                feature,
+                "watch",
+                f"{system}: {feature} has moved: its population stability index is {shift.size:.2f} (limit "
+                f"{limits.feature_shift:g}, chance alone stays below {shift.by_chance:.3f}; {sampled}).",
+            )
+
+
+def demand(connection: Connection, system: str, limits: Limits) -> Iterator[Alarm]:
+    """Demand that rose or fell."""
+    if limits.demand_shift is None:
+        return
+    totals = windows.demand_totals(connection, system)["units"].to_numpy()
+    last = totals[-(limits.demand_periods + limits.demand_reference) :]
+    if len(last) <= limits.demand_periods:
+        return
+    shift = drift.level_shift(last, limits.demand_periods, limits.error_rate)
+    if shift.beyond(limits.demand_shift):
+        yield Alarm(
+            "demand",
+            system,
+            "units",
+            "watch",
+            f"{system}: demand of the last {limits.demand_periods} periods is {shift.size:+.0%} from the "
+            f"{len(last) - limits.demand_periods} before (limit {limits.demand_shift:.0%} either way; chance alone "
+            f"stays within {shift.by_chance:.0%}).",
+        )
+
+
+def declared_maturity(connection: Connection, system: str) -> MaturityParams | None:
+    """How long outcomes of a system may take, as its newest iteration that learnt from rounds was told."""
+    for manifest in iterations.listing(connection, system)["manifest"].reverse():
+        data = json.loads(manifest)["data"]
+        if "attribution_hours" in data:
+            return MaturityParams(float(data["attribution_hours"]), float(data["default_reward"]))
+    return None
+
+
+def numeric(values: pl.Series, recent: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
+    """Counts (bin,) of both windows by the deciles of the reference, missing ones in a bin of their own; nothing of a
+    number is never seen before."""
+    numbers = values.fill_null(np.nan).to_numpy()
+    known = numbers[~recent & ~np.isnan(numbers)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.zeros(0)
+    bins = np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, side="left"))
+    before, after = (np.bincount(bins[part], minlength=len(edges) + 2) for part in (~recent, recent))
+    return before, after, 0.0
+
+
+def category(values: pl.Series, recent: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
+    """Counts (level,) of both windows, and the share of the recent rounds in levels that the reference lacks; levels
+    beyond the most frequent count as one, and so do those that one window lacks."""
+    codes = values.fill_null("\x00").cast(pl.Categorical).to_physical().to_numpy()
+    levels = int(codes.max()) + 1
+    before, after = (np.bincount(codes[part], minlength=levels) for part in (~recent, recent))
+    strange = drift.unseen(before, after)
+    order = np.argsort(-(before + after), kind="stable")
+    kept, rest = order[:LEVELS], order[LEVELS:]
+    return (*(np.append(counts[kept], counts[rest].sum()) for counts in (before, after)), strange)  # type: ignore[return-value]
