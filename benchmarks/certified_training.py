@@ -18,7 +18,7 @@ from models.inventory.scenarios import Scenarios, drawn_scenarios
 from models.smoothing.inventory import trace_costs
 from models.smoothing.inventory_attacks import steepest
 from models.smoothing.noise import NoiseScales
-from models.smoothing.training import SmoothedTrainingParams, train_smoothed
+from models.smoothing.training import SmoothedGame, SmoothedTrainingParams, train_smoothed
 from quaestor.certification.per_trace import per_trace
 
 PERIODS, WARMUP, STORES = 60, 20, 3
@@ -54,16 +54,16 @@ def measure(
     layout = layout_of(instance.network)
     draw = partial(drawn_scenarios, layout, instance.demand)
     train, dev = draw(1024, PERIODS, 0, seed + 1), draw(128, PERIODS, 0, seed + 2)
-    scales = partial(units, layout)
+    scales, shared = partial(units, layout), NoiseScales.by_place(layout, torch.ones(1, layout.places))
     ratio = budget / noise_scale
     bounds, nominal, bare, attacked = {}, {}, {}, {}
     cap = 0.0
     for name in TRAINED:
         policy = build_policy(params, layout, float(train.demand.mean()), seed)
         sigma = 0.0 if name == TRAINED[0] else noise_scale
-        wanted = ratio if name == TRAINED[2] else 0.0
-        training = SmoothedTrainingParams(sigma, wanted, steps=steps, learning_rate=rate, seed=seed)
-        train_smoothed(policy, layout, train, dev, scales, WARMUP, training)
+        wanted = budget if name == TRAINED[2] else 0.0
+        training = SmoothedTrainingParams(wanted, steps=steps, learning_rate=rate, seed=seed)
+        train_smoothed(policy, SmoothedGame(layout, shared, sigma, WARMUP), train, dev, training)
         play = partial(trace_costs, layout, policy, scales=scales, warmup=WARMUP)
         if not cap:  # declared from the dev traces of the plainly trained policy
             cap = 3 * float(

@@ -14,7 +14,8 @@ from models.inventory.scenarios import Scenarios
 
 @dataclass(frozen=True)
 class NoiseScales:
-    """What noise 1 is for each entry, in units: on_hand and in_transit (batch, place), demand (batch, store).
+    """What noise 1 is for each entry, in units: on_hand and in_transit (batch, place), demand (batch, store); the
+    leading axis is 1 where all scenarios share them.
 
     With noise scale σ an entry gets σ × its scale × standard normal, and an attack δ on it counts δ / its scale
     against the budget: this is the per-entry σ of the theorem, which is about δ / σ alone.
@@ -35,7 +36,9 @@ class NoiseScales:
         return cls(*(torch.ones_like(part) for part in (like.on_hand, like.in_transit, like.demand)))
 
     def rows(self, index: Tensor) -> NoiseScales:
-        """The scales of scenarios with these row numbers, repeats allowed."""
+        """The scales of scenarios with these row numbers, repeats allowed; themselves where all share them."""
+        if len(self.on_hand) == 1:
+            return self
         return NoiseScales(self.on_hand[index], self.in_transit[index], self.demand[index])
 
     def times(self, noise: ObservationNoise, factor: float = 1.0) -> ObservationNoise:
