@@ -68,8 +68,9 @@ def _read_files(parameters: dict[str, Any]) -> None:
 
     from flows.studies import read_study
     from quaestor.alerts.limits import read_alerts
+    from quaestor.retention.windows import read_windows
 
-    readers = {"study": read_study, "alerts": read_alerts}
+    readers = {"study": read_study, "alerts": read_alerts, "windows": read_windows}
     for key, value in parameters.items():
         if key in readers:
             readers[key](Path(value))

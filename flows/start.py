@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from flows.studies import canary_of, read_inventory_study, read_payments_study
 from models.inventory.network import read_network
 from quaestor.log.formats import reader
 from quaestor.log.ingest import IngestSummary
+from quaestor.retention.windows import read_windows
 from quaestor.study import read_toml
 
 
@@ -27,20 +29,37 @@ def ingest(file_format: str, paths: list[Path], system: str | None = None) -> li
     return run_ingest(file_format, paths, system)
 
 
-def payments(study: Path) -> Any:
+def payments(study: Path, dry_run: bool = False) -> Any:
     """Retrains a payments system; raises UsageError for a study that cannot be read."""
     from flows.retrain_payments import run_retrain_payments
 
     read_payments_study(study)
-    return run_retrain_payments(study)
+    return run_retrain_payments(study, dry_run=dry_run)
 
 
-def inventory(study: Path) -> Any:
+def inventory(study: Path, dry_run: bool = False) -> Any:
     """Retrains an inventory system; raises UsageError for a study or network that cannot be read."""
     from flows.retrain_inventory import run_retrain_inventory
 
     read_network(read_inventory_study(study).network)
-    return run_retrain_inventory(study)
+    return run_retrain_inventory(study, dry_run=dry_run)
+
+
+def backfill(study: Path, first: datetime, last: datetime, every_days: float, dry_run: bool) -> list[Any]:
+    """Retrains for every moment of a range; raises UsageError for a study or a range that cannot be."""
+    from flows.backfill import moments, run_backfill
+
+    read_payments_study(study)
+    moments(first, last, every_days)
+    return run_backfill(study, first, last, every_days, dry_run)
+
+
+def retention(windows: Path, dry_run: bool) -> list[Any]:
+    """Lets go what has left the retention windows; raises UsageError for a file that cannot be read."""
+    from flows.retention import run_retention
+
+    read_windows(windows)
+    return run_retention(windows, dry_run)
 
 
 def certify(study: Path, iteration_id: str) -> Any:

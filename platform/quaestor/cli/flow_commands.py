@@ -1,4 +1,4 @@
-"""Commands that start flows. Flows are found by their entry points, never imported by name.
+"""Commands that start flows. Flows are found by their entry point, never imported by name.
 
 Commands import what they need when they run, so that none pays for another's libraries.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +31,8 @@ Format = Annotated[
         metavar="FORMAT", help="decisions, outcomes, demand, dsjson, open-bandit, favorita, or a TOML mapping."
     ),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+WINDOWS = Path("data/studies/operations/retention.toml")
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet or CSV files, or lines of JSON.")]
 
 
@@ -66,15 +70,48 @@ def run_ingest(file_format: Format, files: Files, system: System = None, as_json
 
 
 @run_app.command("payments")
-def run_payments(study: Study, as_json: Json = False) -> None:
+def run_payments(study: Study, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Refit, evaluate, certify, judge and, if the gate says promote, export a payments policy."""
-    _print_retrained(flow("payments")(_existing(study)), as_json)
+    _print_retrained(flow("payments")(_existing(study), dry_run), as_json)
 
 
 @run_app.command("inventory")
-def run_inventory(study: Study, as_json: Json = False) -> None:
+def run_inventory(study: Study, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Train, evaluate, certify, judge and, if the gate says promote, export an order policy."""
-    _print_retrained(flow("inventory")(_existing(study)), as_json)
+    _print_retrained(flow("inventory")(_existing(study), dry_run), as_json)
+
+
+def backfill(
+    study: Study,
+    first: Annotated[datetime, typer.Option("--from", help="The first moment, in UTC.")],
+    last: Annotated[datetime, typer.Option("--to", help="The last moment, in UTC.")],
+    every: Annotated[float, typer.Option("--every", help="Days between moments.")] = 1.0,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Retrain a payments system as it would have been at each moment of a range; only what is missing is done."""
+    made = flow("backfill")(_existing(study), first, last, every, dry_run)
+    if as_json:
+        print_json([asdict(retrained) for retrained in made])
+        return
+    for retrained in made:
+        _print_retrained(retrained, False)
+
+
+def retention(
+    windows: Annotated[Path, typer.Option("--windows", help="The TOML file of the windows.")] = WINDOWS,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what has left the retention windows, and write down what was deleted."""
+    found = flow("retention")(_existing(windows), dry_run)
+    if as_json:
+        print_json([asdict(going) for going in found])
+        return
+    for going in found:
+        typer.echo(("would go: " if dry_run else "") + going.sentence())
+    if not found:
+        typer.echo("Nothing in the store is too old.")
 
 
 @run_app.command("certify")
@@ -98,9 +135,10 @@ def run_export(
 
 
 def flow(name: str) -> Callable[..., Any]:
-    """A flow by its entry point; raises QuaestorError where the flows are not installed."""
-    for found in entry_points(group="quaestor.flows", name=name):
-        return found.load()  # type: ignore[no-any-return]
+    """A function of the module that starts flows, which an entry point names; raises QuaestorError where the flows are
+    not installed."""
+    for found in entry_points(group="quaestor.flows"):
+        return getattr(import_module(found.module), name)  # type: ignore[no-any-return]
     raise QuaestorError("The flows are not installed here; run this from a checkout after `make install`.")
 
 
@@ -127,7 +165,8 @@ def _print_retrained(retrained: Any, as_json: bool) -> None:
     if as_json:
         print_json(asdict(retrained))
         return
-    typer.echo(f"{retrained.system}: candidate {retrained.candidate_id[:12]}: {retrained.stage}")
+    who = f"candidate {retrained.candidate_id[:12]}" if retrained.candidate_id else "a new candidate"
+    typer.echo(f"{retrained.system}: {who}: {retrained.stage}")
     for reason in retrained.reasons:
         typer.echo(f"  {reason}")
     if retrained.bundle:

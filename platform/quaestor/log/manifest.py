@@ -25,6 +25,7 @@ class TrainingManifest:
     digest: of every row's content, whatever the order in which they arrived. propensity_histogram counts rounds
     between consecutive PROPENSITY_EDGES. effective_size: of the uniform policy, (Σw)²/Σw². defaulted_share:
     of rounds whose reward is the declared default. fallbacks: rounds left out because the policy had failed.
+    decided_from: when the oldest round was decided, in UTC.
     """
 
     digest: str
@@ -41,6 +42,7 @@ class TrainingManifest:
     iterations: dict[str, int]
     propensity_histogram: tuple[int, ...]
     effective_size: float
+    decided_from: str
 
     def as_json(self) -> dict[str, Any]:
         """The manifest as plain values."""
@@ -72,6 +74,7 @@ def training_manifest(
         iterations={str(name): int(count) for name, count in iterations.iter_rows()},
         propensity_histogram=tuple(int(count) for count in histogram),
         effective_size=float(weight.sum() ** 2 / np.square(weight).sum()),
+        decided_from=str(logged.decided_at.min()),
     )
 
 
