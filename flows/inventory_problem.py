@@ -56,6 +56,7 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
     data = {
         "digest": digest_of([panel.digest(), network_id, asdict(windows)]),
         "demand": panel.digest(),
+        "demand_system": None if study.drawn else study.demand or study.system,
         "network_id": network_id,
         "products": len(panel.products),
         "stores": len(stores),
