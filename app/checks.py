@@ -64,7 +64,9 @@ def stops(found: Sequence[Check]) -> tuple[Check, ...]:
 def _evidence(iteration: Iteration) -> Iterator[Check]:
     """The checks of what an iteration learnt from and was judged on."""
     evaluation, outcomes = iteration.report.evaluation, list(_outcomes(iteration))
-    if evaluation is None:
+    if iteration.report.damaged is not None:
+        yield Check("Evidence", Status.STOP, f"The evidence cannot be read: {iteration.report.damaged}")
+    elif evaluation is None:
         yield Check("Evaluation", Status.WAITING, "It has not been evaluated.")
     elif evaluation.overlap is not None:
         sides = {"candidate": evaluation.overlap, "incumbent": evaluation.incumbent_overlap}

@@ -1,27 +1,45 @@
-"""The console: routes to the screens. `streamlit run app/console.py`."""
+"""The console: who is looking, and the way to the screens. `streamlit run app/console.py`."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-SCREENS = (
-    ("screens/overview.py", "Overview", "overview"),
-    ("screens/payments.py", "Payments", "payments"),
-    ("screens/inventory.py", "Inventory", "inventory"),
-    ("screens/certificates.py", "Certificates", "certificates"),
-    ("screens/feedback_health.py", "Feedback health", "feedback-health"),
-)
+from app.sign_in import signed_in
+
+SCREENS = {
+    "": {"overview": "Overview"},
+    "Iterations": {
+        "iterations": "Iterations",
+        "iteration": "One iteration",
+        "side_by_side": "Side by side",
+        "act": "Act",
+    },
+    "What they do": {
+        "payments": "Payments",
+        "decisions": "Decisions",
+        "inventory": "Inventory",
+        "certificates": "Certificates",
+    },
+    "What they learn from": {"feedback_health": "Feedback health"},
+}
 
 
 def main() -> None:
-    """Shows the navigation and runs the chosen screen."""
+    """Shows the navigation and runs the chosen screen, for whoever may look."""
     st.set_page_config(page_title="Quaestor", layout="wide")
-    pages = [
-        st.Page(path, title=title, url_path=address, default=address == "overview") for path, title, address in SCREENS
-    ]
+    person = signed_in()
+    if person is None:
+        return
+    pages = {
+        group: [
+            st.Page(f"screens/{name}.py", title=title, url_path=name.replace("_", "-"), default=name == "overview")
+            for name, title in members.items()
+        ]
+        for group, members in SCREENS.items()
+    }
     chosen = st.navigation(pages)
     st.sidebar.button("Refresh", help="Read the store again.")
-    st.sidebar.caption("Quaestor. Read only: iterations are promoted from the command line. Times are UTC.")
+    st.sidebar.caption(f"Quaestor. {person.said()} Times are UTC.")
     chosen.run()
 
 

@@ -1,26 +1,35 @@
-"""Turns reports and evidence into frames that charts and tables show; nothing is estimated here but one interval."""
+"""Turns the reports of iterations into frames that charts and tables show; nothing is estimated here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
-from statistics import NormalDist
 from typing import Any
 
 import polars as pl
 
 from app.queries.iterations import Iteration
-from app.style import WORD_SIGNS, figure, short, word_of
-from quaestor.log.manifest import PROPENSITY_EDGES
-from quaestor.ope.weights import Overlap
+from app.style import WORD_SIGNS, short, word_of
 from quaestor.registry.evaluation import Evaluation
-
-ACTIONS_SHOWN = 12
 
 _INTERVAL = {"label": pl.String, "who": pl.String, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
 _GAIN = {"label": pl.String, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64, "word": pl.String}
+
+
+def generations(iterations: Iterable[Iteration], realised: pl.DataFrame) -> pl.DataFrame:
+    """Every evaluated value over generations: number, label, who, value, lower, upper. realised: iteration_id,
+    value, lower, upper of those that have decided since."""
+    rows = []
+    for each in iterations:
+        evaluation = each.report.evaluation
+        if evaluation is not None:
+            for who, interval in (("candidate", evaluation.candidate), ("incumbent", evaluation.incumbent)):
+                rows.append((each.number, each.label, who, interval.value, interval.lower, interval.upper))
+            for found in realised.filter(pl.col("iteration_id") == each.iteration_id).iter_rows(named=True):
+                figures = (found["value"], found["lower"], found["upper"])
+                rows.append((each.number, each.label, "realised", *figures))
+    return pl.DataFrame(rows, schema={"number": pl.Int64, **_INTERVAL}, orient="row")
 
 
 def values(iterations: Iterable[Iteration]) -> pl.DataFrame:
@@ -41,6 +50,29 @@ def gains(iterations: Iterable[Iteration]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_GAIN, orient="row")
 
 
+def numbered_gains(iterations: Iterable[Iteration]) -> pl.DataFrame:
+    """The gain of each evaluated iteration over generations: number, label, value, lower, upper, word."""
+    evaluated = ((each, each.report.evaluation) for each in iterations)
+    rows = [(each.number, *_gain(each.label, found)) for each, found in evaluated if found is not None]
+    return pl.DataFrame(rows, schema={"number": pl.Int64, **_GAIN}, orient="row")
+
+
+def own_values(iterations: Iterable[Iteration]) -> pl.DataFrame:
+    """The value of each evaluated iteration: label, value, lower, upper."""
+    evaluated = ((each.label, each.report.evaluation) for each in iterations)
+    rows = [(label, e.candidate.value, e.candidate.lower, e.candidate.upper) for label, e in evaluated if e is not None]
+    schema = {name: of for name, of in _INTERVAL.items() if name != "who"}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def gains_with(judged: Iterable[Iteration], pair: Sequence[Iteration], evaluation: Evaluation) -> pl.DataFrame:
+    """The gain of the first of a pair over the second, then that of each over its own incumbent: as `gains`."""
+    first, second = pair[:2]
+    direct = _gain(f"{first.number} over {second.number}, same rounds", evaluation)
+    others = [each for each in judged if each.report.incumbent_id != second.iteration_id or each is not first]
+    return pl.concat([pl.DataFrame([direct], schema=_GAIN, orient="row"), gains(others)])
+
+
 def gains_by(evaluation: Evaluation) -> pl.DataFrame:
     """One iteration's gain by every estimator or over every yardstick: label, value, lower, upper, word."""
     rows = [_gain(f"{evaluation.estimator}, to the incumbent", evaluation)]
@@ -49,7 +81,7 @@ def gains_by(evaluation: Evaluation) -> pl.DataFrame:
 
 
 def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.DataFrame:
-    """What one chooses an iteration by, newest first, a row each."""
+    """What one chooses an iteration by, newest first, a row each; columns that say nothing are left out."""
     rows = []
     for each in iterations:
         report, gain = each.report, each.report.evaluation.gain if each.report.evaluation else None
@@ -60,7 +92,9 @@ def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.Dat
                 "policy": report.policy,
                 "stage": report.stage,
                 "verdict": f"{WORD_SIGNS[word]} {word}" if word else "not evaluated",
-                "gain": f"{figure(gain[0])} ({figure(gain[1])} to {figure(gain[2])})" if gain else "",
+                "gain": gain[0] if gain else None,
+                "gain from": gain[1] if gain else None,
+                "gain to": gain[2] if gain else None,
                 "against": short(report.incumbent_id) if gain else "",
                 "certified": "yes" if report.certificate else "no",
                 "true share of the gap": f"{truths[each.iteration_id]:.1%}" if each.iteration_id in truths else "",
@@ -68,7 +102,7 @@ def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.Dat
                 "registered at (UTC)": each.created_at,
             }
         )
-    frame = pl.DataFrame(rows).reverse()
+    frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(("gain", "gain from", "gain to"), pl.Float64)).reverse()
     filled = [name for name in frame.columns if frame[name].cast(pl.String).fill_null("").str.len_chars().sum()]
     return frame.select(filled)
 
@@ -76,74 +110,40 @@ def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.Dat
 def changes(iteration: Iteration, parent: Iteration | None) -> pl.DataFrame:
     """What differs between an iteration's manifest and its parent's: what, parent, this."""
     new, old = _flat(iteration.manifest), _flat(parent.manifest) if parent else {}
-    names = [name for name in dict.fromkeys((*old, *new)) if not name.startswith(("files", "parent_id", "system"))]
+    names = [name for name in dict.fromkeys((*old, *new)) if not _apart(name)]
     rows = [(name, old.get(name, "—"), new.get(name, "—")) for name in names if old.get(name) != new.get(name)]
     return pl.DataFrame(rows, schema=dict.fromkeys(("what", "parent", "this"), pl.String), orient="row")
 
 
-def overlaps(evaluation: Evaluation) -> pl.DataFrame:
-    """How well the log covers candidate and incumbent: figure, candidate, incumbent."""
-    sides = [_overlap(side) for side in (evaluation.overlap, evaluation.incumbent_overlap)]
-    rows = [(name, *(side.get(name, "—") for side in sides)) for name in sides[0]]
-    return pl.DataFrame(
-        rows, schema={"figure": pl.String, "candidate": pl.String, "incumbent": pl.String}, orient="row"
-    )
+def difference(chosen: Sequence[Iteration]) -> pl.DataFrame:
+    """What differs between the manifests of several iterations: what, and a column each."""
+    flat = {each.label: _flat(each.manifest) for each in chosen}
+    names = [name for name in dict.fromkeys(name for one in flat.values() for name in one) if not _apart(name)]
+    rows = [(name, *(one.get(name, "—") for one in flat.values())) for name in names]
+    differing = [row for row in rows if len(set(row[1:])) > 1]
+    return pl.DataFrame(differing, schema=dict.fromkeys(("what", *flat), pl.String), orient="row")
 
 
-def action_mix(health: dict[str, Any], data: dict[str, Any]) -> pl.DataFrame:
-    """Share of each action in the log and under the candidate: action, who, share; rare actions are summed up."""
-    logged = {name: count / data["rounds"] for name, count in data.get("actions", {}).items()}
-    mix = {str(name): float(share) for name, share in health["action_mix"].items()}
-    ranked = sorted({*mix, *logged}, key=lambda name: -max(mix.get(name, 0.0), logged.get(name, 0.0)))
-    shown, rest = ranked[:ACTIONS_SHOWN], ranked[ACTIONS_SHOWN:]
-    rows = [(name, who, share.get(name, 0.0)) for name in shown for who, share in _sides(mix, logged)]
-    if rest:
-        summed = f"{len(rest)} other actions"
-        rows += [(summed, who, sum(share.get(name, 0.0) for name in rest)) for who, share in _sides(mix, logged)]
-    return pl.DataFrame(rows, schema={"action": pl.String, "who": pl.String, "share": pl.Float64}, orient="row")
+def manifest(iteration: Iteration) -> pl.DataFrame:
+    """What an iteration learnt from: what, value."""
+    flat = _flat(iteration.data)
+    return pl.DataFrame({"what": list(flat), "value": list(flat.values())})
 
 
-def calibration(curve: list[list[float]], rounds: int) -> pl.DataFrame:
-    """Predicted and observed reward of bins of equal size: predicted, observed, lower, upper.
-
-    The interval is Wilson's at 95 % for a share, which is never too narrow for a mean of rewards in [0, 1].
-    """
-    size, z = rounds / len(curve), NormalDist().inv_cdf(0.975)
-    rows = []
-    for predicted, observed in curve:
-        centre = (observed + z**2 / (2 * size)) / (1 + z**2 / size)
-        reach = z / (1 + z**2 / size) * (observed * (1 - observed) / size + z**2 / (4 * size**2)) ** 0.5
-        rows.append((predicted, observed, centre - reach, centre + reach))
-    names = ("predicted", "observed", "lower", "upper")
-    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.Float64), orient="row")
+def configuration(iteration: Iteration) -> pl.DataFrame:
+    """How an iteration was made: what, value."""
+    flat = _flat({name: iteration.manifest.get(name) for name in ("policy", "configuration", "seed", "code")})
+    return pl.DataFrame({"what": list(flat), "value": list(flat.values())})
 
 
-def propensities(histogram: list[int]) -> pl.DataFrame:
-    """How many logged rounds have a propensity in each range: range, rounds."""
-    ranges = [f"{low:g} – {high:g}" for low, high in pairwise(PROPENSITY_EDGES)]
-    return pl.DataFrame({"range": ranges, "rounds": histogram}, schema={"range": pl.String, "rounds": pl.Int64})
+def _apart(name: str) -> bool:
+    """Whether an entry of a manifest differs between any two iterations, whatever was changed."""
+    return name.startswith(("files", "parent_id", "system"))
 
 
 def _gain(label: str, evaluation: Evaluation) -> tuple[str, float, float, float, str]:
     value, lower, upper = evaluation.gain
     return label, value, lower, upper, str(word_of(lower, upper))
-
-
-def _overlap(overlap: Overlap | None) -> dict[str, str]:
-    if overlap is None:
-        return {}
-    return {
-        "held-out rounds": f"{overlap.rounds:,}",
-        "effective size, in rounds": f"{overlap.effective_size:,.0f}",
-        "largest weight": figure(overlap.max_weight),
-        "its share of all weight": f"{overlap.max_share:.2%}",
-        "mean weight ± standard error": f"{overlap.mean_weight:.3f} ± {overlap.mean_weight_error:.3f}",
-        "rounds with the rarer outcome": f"{overlap.rarer_outcomes:,}",
-    }
-
-
-def _sides(mix: dict[str, float], logged: dict[str, float]) -> list[tuple[str, dict[str, float]]]:
-    return [("candidate", mix), *([("in the log", logged)] if logged else [])]
 
 
 def _flat(value: Any, name: str = "") -> dict[str, str]:

@@ -11,7 +11,19 @@ import streamlit as st
 from app import frames
 from app.checks import Check
 from app.queries.iterations import Iteration
-from app.style import STATUS_BADGES, STATUS_SIGNS, WORD_BADGES, WORD_SIGNS, Status, Word, plain, short, word_of
+from app.style import (
+    STATUS_BADGES,
+    STATUS_SIGNS,
+    WORD_BADGES,
+    WORD_SIGNS,
+    Status,
+    Word,
+    inert,
+    plain,
+    short,
+    shown,
+    word_of,
+)
 
 ROWS_AT_ONCE = 20
 
@@ -41,9 +53,9 @@ def word_of_iteration(iteration: Iteration) -> Word | None:
 def reasons(iteration: Iteration) -> None:
     """Why the gate judged so, and what a person can do now."""
     for reason in iteration.report.reasons:
-        st.text(f"• {reason}")
+        say(f"• {reason}")
     sentence, command = next_step(iteration)
-    st.text(f"What to do next: {sentence}")
+    say(f"What to do next: {sentence}")
     if command:
         st.code(command, language=None)
 
@@ -53,7 +65,7 @@ def next_step(iteration: Iteration) -> tuple[str, str | None]:
     name, system, kind = short(iteration.iteration_id), iteration.report.system, iteration.kind
     steps = {
         "waits for approval": (
-            "approve it, or close it with quaestor reject.",
+            "review it on the screen Act, or here: approve it, or close it with quaestor reject.",
             f"quaestor promote {name} --reason '…'",
         ),
         "live": (
@@ -87,12 +99,30 @@ def strip(found: Sequence[Check]) -> None:
         st.warning("A check says stop: do not rely on the figures of this iteration before it is settled.")
 
 
-def changed(iteration: Iteration, known: Sequence[Iteration]) -> None:
-    """What differs from the parent, folded away."""
+def changed(iteration: Iteration, known: Sequence[Iteration], opened: bool = False) -> None:
+    """What differs from the parent; folded away unless it is what the reader came for."""
     parent = next((each for each in known if each.iteration_id == iteration.parent_id), None)
     against = f"its parent {parent.label}" if parent else "nothing: it has no parent"
-    with st.expander(f"What changed from {against}"):
-        table(frames.changes(iteration, parent), "Differences in configuration, data and code")
+    with st.expander(f"What changed from {against}", expanded=opened):
+        difference = frames.changes(iteration, parent)
+        if parent is not None and difference.is_empty():
+            st.text("Nothing: configuration, data and code are those of its parent.")
+        else:
+            table(difference, "Differences in configuration, data and code")
+
+
+def source(what: str, query: str, snapshot: str, rows: pl.DataFrame | None = None) -> None:
+    """Where figures come from: the query or command that gives them, the state that was read, and the rows."""
+    with st.expander(f"Where this comes from: {what}"):
+        say(f"Read from the store in the state {short(snapshot)}. The same figures again:")
+        st.code(query, language=None, wrap_lines=True)
+        if rows is not None:
+            table(rows, f"The rows behind {what}")
+
+
+def say(text: str) -> None:
+    """A sentence as plain text, with nothing hidden in it."""
+    st.text(shown(text))
 
 
 def table(frame: pl.DataFrame, alt: str) -> None:
@@ -104,13 +134,28 @@ def table(frame: pl.DataFrame, alt: str) -> None:
         if of.is_numeric()
     }
     height: Literal["content", "auto"] = "content" if len(frame) <= ROWS_AT_ONCE else "auto"
-    st.dataframe(frame, hide_index=True, width="stretch", height=height, column_config=formats, alt=alt)
+    st.dataframe(exportable(frame), hide_index=True, width="stretch", height=height, column_config=formats, alt=alt)
+
+
+def exportable(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame whose texts stay texts wherever it is opened, names of columns included."""
+    kept = frame.with_columns(pl.col(pl.String).map_elements(inert, return_dtype=pl.String))
+    return kept.rename({name: inert(name) for name in kept.columns if inert(name) != name})
 
 
 def link(iteration: Iteration) -> None:
-    """A link to the screen of an iteration."""
+    """A link to the page of an iteration."""
+    st.page_link(
+        "screens/iteration.py",
+        label=f"Look at {iteration.label} →",
+        query_params={"iteration": short(iteration.iteration_id)},
+    )
+
+
+def link_inside(iteration: Iteration) -> None:
+    """A link to what an iteration does: the screen of its kind."""
     st.page_link(
         f"screens/{iteration.kind}.py",
-        label=f"Look at {iteration.label} →",
+        label=f"Look inside {iteration.label}: {iteration.kind} →",
         query_params={"system": iteration.report.system, "iteration": short(iteration.iteration_id)},
     )

@@ -25,9 +25,12 @@ POLICY_SHAPES = alt.Scale(domain=POLICIES, range=["diamond", "circle"])
 TOP = alt.Legend(orient="top", title=None, labelLimit=0, symbolLimit=0)
 
 
-def above(title: str) -> alt.Axis:
-    """A y axis whose title is read without turning one's head, and never cut."""
-    return alt.Axis(title=title, titleAngle=0, titleAlign="left", titleAnchor="end", titleX=-36, titleY=-10)
+def above(title: str, form: str = "") -> alt.Axis:
+    """A y axis whose title is read without turning one's head, and never cut; form: of its labels, as d3 writes it."""
+    return alt.Axis(
+        title=title, titleAngle=0, titleAlign="left", titleAnchor="end", titleX=-36, titleY=-10,
+        format=form or alt.Undefined,
+    )  # fmt: skip
 
 
 def numbers(*names: str) -> list[alt.Tooltip]:

@@ -94,6 +94,28 @@ def generations_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     return alt.layer(drawn, bars, points).properties(height=HEIGHT)
 
 
+def gains_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0) -> Chart:
+    """Gains over generations with their intervals and the lines of zero and of the gate; frame: number, label, value,
+    lower, upper, word."""
+    colours, shapes = WORD_SCALES
+    axis = above(f"gain ({unit}), better is up")
+    base = alt.Chart(frame).encode(
+        x=alt.X("number:Q", axis=alt.Axis(title="iteration", tickMinStep=1, format="d"), scale=alt.Scale(padding=20)),
+        color=alt.Color("word:N", scale=colours, legend=TOP),
+        tooltip=["label", "word", *numbers("value", "lower", "upper")],
+    )
+    lines = pl.DataFrame({"at": [0.0, margin], "line": ["zero", "gate"]})
+    ruled = alt.Chart(lines).mark_rule(color=GREY, strokeWidth=1.5)
+    dashes = alt.Scale(domain=["zero", "gate"], range=[[1, 0], [5, 4]])
+    return alt.layer(
+        ruled.encode(y=alt.Y("at:Q", axis=axis), strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=TOP)),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", axis=axis), y2="upper:Q"),
+        base.mark_point(filled=True, opacity=1, size=80).encode(
+            y=alt.Y("value:Q", axis=axis), shape=alt.Shape("word:N", scale=shapes, legend=TOP)
+        ),
+    ).properties(height=HEIGHT)
+
+
 def values_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     """Values of several iterations on one axis, a row each; frame: label, value, lower, upper."""
     title = f"{quantity} ({unit})"

@@ -30,13 +30,14 @@ def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     stages = [stage for stage in STAGES if stage in set(nodes["stage"])]
     colours = alt.Scale(domain=stages, range=[STAGES[stage][0] for stage in stages])
     shapes = alt.Scale(domain=stages, range=[STAGES[stage][1] for stage in stages])
-    x = alt.X("number:Q", axis=alt.Axis(title="iteration (order of registration)", tickMinStep=1, format="d"))
+    title = "iteration (order of registration)"
+    x = alt.X("number:Q", axis=alt.Axis(title=title, tickMinStep=1, format="d"))
     scale = alt.Scale(reverse=True, zero=False, nice=False, padding=18)
     axis = above("generation (0 has no parent)")
     axis.tickMinStep, axis.format = 1, "d"
     y = alt.Y("generation:Q", axis=axis, scale=scale)
     lines = alt.Chart(edges).mark_rule(color=GREY, strokeWidth=1.2, opacity=0.7)
-    lines = lines.encode(x=alt.X("parent_number:Q", title=x.axis.title), y=alt.Y("parent_generation:Q", scale=scale),
+    lines = lines.encode(x=alt.X("parent_number:Q", title=title), y=alt.Y("parent_generation:Q", scale=scale),
                          x2="number:Q", y2="generation:Q")  # fmt: skip
     base = alt.Chart(nodes).encode(x=x, y=y)
     points = base.mark_point(filled=True, opacity=1, size=170).encode(

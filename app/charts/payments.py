@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers
-from app.style import CANDIDATE, GREY, LIGHT_GREY
+from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY
 
 
 def action_mix_chart(frame: pl.DataFrame) -> Chart:
@@ -58,4 +58,117 @@ def propensity_chart(frame: pl.DataFrame) -> Chart:
             tooltip=["range", alt.Tooltip("rounds:Q", format=",")],
         )
         .properties(height=HEIGHT)
+    )
+
+
+def weight_chart(frame: pl.DataFrame) -> Chart:
+    """What an estimate rests on: the share of rounds, and of all weight, in each range of importance weights; frame:
+    range, who (rounds or weight), share."""
+    order = ["of rounds", "of all weight"]
+    axis = alt.Axis(title="importance weight", labelAngle=-35, labelOverlap=False)
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("range:N", sort=None, axis=axis),
+            xOffset=alt.XOffset("who:N", sort=order),
+            y=alt.Y("share:Q", axis=above("share (%)", ".0%")),
+            color=alt.Color("who:N", scale=alt.Scale(domain=order, range=[LIGHT_GREY, CANDIDATE]), legend=TOP),
+            tooltip=["range", "who", alt.Tooltip("share:Q", format=".2%")],
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def delay_chart(frame: pl.DataFrame) -> Chart:
+    """The share of closed rounds with an outcome by the hours since their decision, with its interval; frame: hours,
+    value, lower, upper."""
+    base = alt.Chart(frame).encode(
+        x=alt.X("hours:Q", title="hours since the decision, to the end of the attribution window"),
+        tooltip=[alt.Tooltip("hours:Q", format=".1f"), *numbers("value", "lower", "upper")],
+    )
+    scale = alt.Scale(domain=[0, 1])
+    y = above("rounds with an outcome (%)", ".0%")
+    band = base.mark_area(opacity=0.25, color=CANDIDATE).encode(
+        y=alt.Y("lower:Q", scale=scale, axis=y), y2=alt.Y2("upper:Q")
+    )
+    line = base.mark_line(color=CANDIDATE, strokeWidth=2.5).encode(y=alt.Y("value:Q", scale=scale, axis=y))
+    return alt.layer(band, line).properties(height=HEIGHT)
+
+
+def pending_chart(frame: pl.DataFrame) -> Chart:
+    """Rounds whose window is open, by their age, with and without an outcome by now; frame: hours, answer, rounds."""
+    answers = ["with an outcome", "without one yet"]
+    colours = alt.Scale(domain=answers, range=[LIGHT_GREY, AMBER])
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("hours:Q", title="age of the round (hours)"),
+            y=alt.Y("rounds:Q", axis=above("pending rounds"), stack="zero"),
+            color=alt.Color("answer:N", scale=colours, legend=TOP),
+            tooltip=[alt.Tooltip("hours:Q", format=".1f"), "answer", alt.Tooltip("rounds:Q", format=",")],
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def trade_off_chart(curve: pl.DataFrame, sides: pl.DataFrame) -> Chart:
+    """Reward against cost a round, both with intervals: the greedy policies at each price joined by a line, candidate
+    and incumbent beside it; frames: who, price, reward, reward_lower, reward_upper, cost, cost_lower, cost_upper."""
+    frame = pl.concat([curve, sides])
+    order = ["greedy at a price", "candidate", "incumbent"]
+    colours = alt.Scale(domain=order, range=[GREY, CANDIDATE, INCUMBENT])
+    shapes = alt.Scale(domain=order, range=["triangle-up", "diamond", "circle"])
+    x, y = alt.Axis(title="cost a round"), above("reward a round")
+    base = alt.Chart(frame).encode(
+        color=alt.Color("who:N", scale=colours, legend=TOP),
+        tooltip=["who", *numbers("price", "reward", "reward_lower", "reward_upper", "cost")],
+    )
+    joined = alt.Chart(curve).mark_line(color=GREY, strokeWidth=1.5)
+    at_x, at_y = alt.X("cost:Q", scale=FREE, axis=x), alt.Y("reward:Q", scale=FREE, axis=y)
+    return alt.layer(
+        joined.encode(x=at_x, y=at_y, order="price:Q"),
+        base.mark_rule(strokeWidth=2).encode(
+            x=at_x, y=alt.Y("reward_lower:Q", scale=FREE, axis=y), y2="reward_upper:Q"
+        ),
+        base.mark_rule(strokeWidth=2).encode(y=at_y, x=alt.X("cost_lower:Q", scale=FREE, axis=x), x2="cost_upper:Q"),
+        base.mark_point(filled=True, opacity=1, size=80).encode(
+            x=at_x, y=at_y, shape=alt.Shape("who:N", scale=shapes, legend=TOP)
+        ),
+    ).properties(height=HEIGHT + 40)
+
+
+def draw_chart(frame: pl.DataFrame, draw: float | None) -> Chart:
+    """One decision: the eligible actions' probabilities one after another from 0 to 1, and where the draw fell; frame:
+    action, start, stop, taken (yes or no)."""
+    colours = alt.Scale(domain=["taken", "not taken"], range=[CANDIDATE, LIGHT_GREY])
+    x = alt.X("start:Q", axis=alt.Axis(title="probability, one action after another", format=".0%"))
+    base = alt.Chart(frame).encode(
+        x=x, x2="stop:Q", tooltip=["action", "taken", alt.Tooltip("probability:Q", format=".4g")]
+    )
+    bars = base.mark_bar(height=34, stroke="white", strokeWidth=1).encode(
+        color=alt.Color("taken:N", scale=colours, legend=TOP)
+    )
+    layers: list[alt.Chart] = [bars]
+    if draw is not None:
+        at = pl.DataFrame({"draw": [draw], "said": [f"draw {draw:.4f}"]})
+        mark = alt.Chart(at).mark_rule(color=INCUMBENT, strokeWidth=3, strokeDash=[4, 3]).encode(x="draw:Q")
+        said = alt.Chart(at).mark_text(align="left", dx=5, dy=-26, color=GREY).encode(x="draw:Q", text="said:N")
+        layers += [mark, said]
+    return alt.layer(*layers).properties(height=110)
+
+
+def driver_chart(frame: pl.DataFrame, unit: str) -> Chart:
+    """By how much each feature raised or lowered the lead of the action taken; frame: feature, effect."""
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
+            x=alt.X("effect:Q", title=unit),
+            color=alt.condition(alt.datum.effect > 0, alt.value(CANDIDATE), alt.value(INCUMBENT)),
+            tooltip=["feature", *numbers("effect")],
+        )
+        .properties(height=60 + 24 * len(frame))
     )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 import streamlit as st
 
-from app import panels
+from app import lineage, panels
 from app.checks import checks
 from app.guard import NOTHING_YET, nothing_yet, present, reading
 from app.links import newest_judged
 from app.queries.iterations import Iteration
+from app.queries.outcomes import realised
 from app.queries.overview import Overview, overview
-from app.style import figure, plain
+from app.queries.runs import runs
+from app.style import figure, plain, short
 from quaestor.clock import utc_now
 
 WAITING = "waits for approval"
@@ -34,16 +36,19 @@ def show() -> None:
         word, said, way = st.columns([2, 8, 3], vertical_alignment="center")
         with word:
             panels.verdict(each)
-        said.text(each.report.sentence())
+        with said:
+            panels.say(each.report.sentence())
         with way:
             panels.link(each)
     waiting(store)
     live(store)
     st.subheader("Health of the evidence", anchor=False)
+    now = utc_now()
     for each in newest:
         st.markdown(f"**{plain(each.report.system)}**, iteration {plain(each.label)}")
-        panels.strip(checks(each, store.newest, utc_now()))
-    freshness(store)
+        panels.strip(checks(each, store.newest, now))
+    freshness(store, now)
+    running()
     entries(store)
 
 
@@ -57,7 +62,7 @@ def empty(store: Overview) -> None:
         "quaestor run payments --study data/studies/payments/world.toml",
         "learns a first iteration from a study of yours, or `make demo` from its own",
     )
-    freshness(store)
+    freshness(store, utc_now())
 
 
 def waiting(store: Overview) -> None:
@@ -67,8 +72,10 @@ def waiting(store: Overview) -> None:
     if not held and not store.quarantined:
         st.text("Nothing waits for a person.")
     for each in held:
+        panels.say(f"{each.report.system}: iteration {each.label} waits for approval; the gate says promote.")
+        name = short(each.iteration_id)
+        st.page_link("screens/act.py", label=f"Review {each.label} →", query_params={"iteration": name})
         _, command = panels.next_step(each)
-        st.text(f"{each.report.system}: iteration {each.label} waits for approval; the gate says promote.")
         st.code(command, language=None)
     if store.quarantined:
         rows = "1 row waits" if store.quarantined == 1 else f"{store.quarantined:,} rows wait"
@@ -76,26 +83,45 @@ def waiting(store: Overview) -> None:
 
 
 def live(store: Overview) -> None:
-    """What decides now in each system, and since when."""
+    """What decides now in each system, since when, and how it does."""
     st.subheader("Live", anchor=False)
     named = {each.iteration_id: each for each in store.iterations}
-    rows = [_live_row(system, named.get(name), since) for system, name, since in store.live.iter_rows()]
+    earned = {row["iteration_id"]: row for row in realised().iter_rows(named=True)}
+    rows = [
+        _live_row(system, named.get(name), since, earned.get(name)) for system, name, since in store.live.iter_rows()
+    ]
     if rows:
         panels.table(pl.DataFrame(rows), "The live iteration of each system")
     else:
         st.text("Nothing is live yet: the first retraining makes the policy in use live.")
 
 
-def freshness(store: Overview) -> None:
+def freshness(store: Overview, now: datetime) -> None:
     """How old the newest of everything is, the oldest first."""
     st.subheader("Freshness", anchor=False)
     dated = store.newest.with_columns(
-        pl.Series("age (days)", [_days(store, at) for at in store.newest["newest_at"]], dtype=pl.Float64)
+        pl.Series("age (days)", [_days(now, at) for at in store.newest["newest_at"]], dtype=pl.Float64)
     )
     panels.table(
         dated.rename({"part": "newest of", "newest_at": "is of (UTC)"}), "The newest event of each kind, oldest first"
     )
     st.caption("The oldest part rules: a system is as fresh as the oldest thing it needs.")
+
+
+def running() -> None:
+    """What is at work now."""
+    st.subheader("Runs", anchor=False)
+    now = runs()
+    if now.is_empty():
+        st.text("No run is at work on this store.")
+        return
+    shown = now.select(
+        pl.col("name").alias("run"),
+        "actor",
+        "machine",
+        *(pl.col(f"{name}_at").dt.truncate("1s").alias(f"{name} at (UTC)") for name in ("taken", "renewed", "expires")),
+    )
+    panels.table(shown, "Every run that is at work, by the lease it holds")
 
 
 def entries(store: Overview) -> None:
@@ -112,21 +138,23 @@ def entries(store: Overview) -> None:
     panels.table(shown, "The latest entries of the audit trail, newest first")
 
 
-def _live_row(system: str, iteration: Iteration | None, since: object) -> dict[str, object]:
-    gain = iteration.report.evaluation.gain if iteration and iteration.report.evaluation else None
+def _live_row(
+    system: str, iteration: Iteration | None, since: object, earned: dict[str, float] | None
+) -> dict[str, object]:
+    told = f"{figure(earned['value'])} ({figure(earned['lower'])} to {figure(earned['upper'])})" if earned else ""
     return {
         "system": system,
         "iteration": iteration.label if iteration else "unknown",
         "policy": iteration.report.policy if iteration else "unknown",
         "live since (UTC)": since,
-        "gain when judged": f"{figure(gain[0])} ({figure(gain[1])} to {figure(gain[2])})" if gain else "not judged",
+        "gain when judged": lineage.gain_in_words(iteration) if iteration else "not judged",
+        "earned since, a round": told or "not known yet",
         "certified": "yes" if iteration and iteration.report.certificate else "no",
     }
 
 
-def _days(store: Overview, newest_at: object) -> float | None:
-    age = utc_now() - newest_at if newest_at is not None else None  # type: ignore[operator]
-    return round(age / timedelta(days=1), 1) if age is not None else None
+def _days(now: datetime, newest_at: datetime | None) -> float | None:
+    return None if newest_at is None else round((now - newest_at) / timedelta(days=1), 1)
 
 
 if __name__ == "__main__":

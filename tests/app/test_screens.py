@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.style import plain, short
-from quaestor.registry.judging import EVALUATION, keep
+from quaestor.registry.judging import EVALUATION, SEGMENTS, keep
 from quaestor.registry.promotion import reject
 from quaestor.registry.report import IterationReport, reports
 from quaestor.settings import Settings
@@ -20,7 +20,10 @@ from quaestor.store import audit, health, quarantine
 from tests.app.filled import HOSTILE, Filled, expire
 from tests.conftest import ROOT
 
-SCREENS = ("overview", "payments", "inventory", "certificates", "feedback_health")
+SCREENS = (
+    "overview", "iterations", "iteration", "side_by_side", "act", "payments", "decisions", "inventory", "certificates",
+    "feedback_health",
+)  # fmt: skip
 HOLD = "import sys; from quaestor.store import Store; from pathlib import Path\n"
 
 
@@ -180,11 +183,26 @@ def test_what_a_person_closed_is_not_offered_again(settings: Settings, filled: F
     assert not any("promote" in command for command in commands(opened("overview")))
 
 
-def test_evidence_that_cannot_be_read_is_one_sentence(settings: Settings, filled: Filled) -> None:
+def test_a_broken_iteration_says_so_and_hides_no_other(settings: Settings, filled: Filled) -> None:
     keep(settings.store, filled.graph, EVALUATION, {"unheard_of": 1}, filled.base_stock)
     for screen, test in tour():
         assert not test.exception, screen
-        assert "unheard" in test.error[0].value if screen != "feedback_health" else test.header
+        assert not test.error, screen
+        assert test.header, screen
+    test = opened("iteration", iteration=short(filled.graph))
+    assert "cannot be read" in test.header[0].value
+    assert "unheard" in said(test).replace("\\", "")
+    assert "Evidence: stop" in said(test)
+    other = opened("iteration", iteration=short(filled.first))
+    assert other.header[0].value == plain(report_of(settings, filled.first).sentence())
+
+
+def test_other_evidence_that_cannot_be_read_is_one_sentence(settings: Settings, filled: Filled) -> None:
+    keep(settings.store, filled.second, SEGMENTS, {"unheard_of": 1}, filled.first)
+    for screen in ("iteration", "payments"):
+        test = opened(screen, iteration=short(filled.second))
+        assert not test.exception, screen
+        assert "unheard" in test.error[0].value, screen
 
 
 @pytest.fixture

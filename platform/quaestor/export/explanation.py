@@ -12,6 +12,7 @@ import polars as pl
 from quaestor.export.encoding import Encoded, eligible_matrix
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH, SPEC, load_policy
+from quaestor.randomness import uniforms
 from quaestor.registry import iteration as registry
 from quaestor.store import Store, iterations, rounds
 
@@ -23,7 +24,8 @@ class Explanation:
     logged and derived map eligible actions to probabilities; predicted to the oracle's rewards. drivers: by how much
     each feature raised the predicted lead of the action taken over its best rival, the strongest first. derived,
     predicted, drivers and derived_action are None where the iteration is not in this store. reward is None without
-    outcome.
+    outcome. draw: the uniform number from which the action followed (rule R2), None without the iteration. fallback: the
+    policy had failed, and the default was taken.
     """
 
     system: str
@@ -40,6 +42,8 @@ class Explanation:
     derived_action: str | None
     reward: float | None
     drivers: dict[str, float] | None = None
+    draw: float | None = None
+    fallback: bool = False
 
     def driven(self) -> str:
         """What drove the decision: the prediction or the exploration, and the features behind it."""
@@ -95,12 +99,13 @@ def explain_decision(store: Store, data_folder: Path, event_id: str, system: str
     eligible = tuple(row["eligible"][0])
     logged = row["propensities"][0]
     features = {name: row[name][0] for name in row.columns if name.startswith(("numeric_", "category_"))}
-    derived = predicted = derived_action = drivers = None
+    derived = predicted = derived_action = drivers = drawn = None
     if known:
         iteration = registry.get(store, data_folder, row["iteration_id"][0])
         policy = load_policy(iteration.read(GRAPH), iteration.read(SPEC), iteration.iteration_id[:12])
         if isinstance(policy, PaymentsPolicy):
             derived, predicted, derived_action = _derive(policy, row)
+            drawn = float(uniforms(policy.keys([event_id]), 1)[0, 0])
             drivers = _drivers(policy, row, predicted)
     return Explanation(
         system=row["system"][0],
@@ -117,6 +122,8 @@ def explain_decision(store: Store, data_folder: Path, event_id: str, system: str
         derived_action=derived_action,
         reward=reward,
         drivers=drivers,
+        draw=drawn,
+        fallback=bool(row["fallback"][0]),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from quaestor.certification.certificate import Certificate
+from quaestor.errors import UsageError
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.judging import CERTIFICATE, EVALUATION
 from quaestor.registry.stages import with_stages
@@ -15,7 +16,10 @@ from quaestor.study import parse
 
 @dataclass(frozen=True)
 class IterationReport:
-    """An iteration with its newest verdict and the evidence behind it; None where there is none yet."""
+    """An iteration with its newest verdict and the evidence behind it; None where there is none yet.
+
+    damaged: why its evidence cannot be read, None where it can.
+    """
 
     system: str
     iteration_id: str
@@ -26,10 +30,15 @@ class IterationReport:
     evaluation: Evaluation | None
     certificate: Certificate | None
     bundle: str | None
+    damaged: str | None = None
 
     def sentence(self) -> str:
         """The first line an analyst reads."""
         short = self.iteration_id[:12]
+        if self.damaged is not None:
+            return (
+                f"{self.system}: the evidence of iteration {short} ({self.policy}) cannot be read; it is {self.stage}."
+            )
         if self.evaluation is None:
             return f"{self.system}: iteration {short} ({self.policy}) has not been evaluated; it is {self.stage}."
         value, lower, upper = self.evaluation.gain
@@ -66,14 +75,22 @@ def _report(
     against = row["incumbent_id"]
     evaluation = evaluated.get(against) if against else next(iter(evaluated.values()), None)
     certificate = next(iter(certified.values()), None)
-    return IterationReport(
+    report = IterationReport(
         system=row["system"],
         iteration_id=row["iteration_id"],
         policy=row["policy"],
         stage=row["stage"],
         incumbent_id=against,
         reasons=tuple(row["reasons"]),
-        evaluation=parse(Evaluation, evaluation, "evaluation") if evaluation else None,
-        certificate=parse(Certificate, certificate, "certificate") if certificate else None,
+        evaluation=None,
+        certificate=None,
         bundle=exported.get(row["iteration_id"]),
     )
+    try:
+        return replace(
+            report,
+            evaluation=parse(Evaluation, evaluation, "evaluation") if evaluation else None,
+            certificate=parse(Certificate, certificate, "certificate") if certificate else None,
+        )
+    except UsageError as error:  # one damaged iteration hides no other
+        return replace(report, damaged=str(error))

@@ -80,6 +80,31 @@ def one_decision(connection: duckdb.DuckDBPyConnection, event_id: str, system: s
     return decisions(connection, owner, event_id=event_id)
 
 
+def newest_decisions(connection: duckdb.DuckDBPyConnection, system: str, most: int) -> pl.DataFrame:
+    """The newest decisions of a system, newest first: event_id, decided_at, iteration_id, action, propensity, fallback,
+    reward (of the highest revision; null where none has arrived)."""
+    return connection.execute(
+        """
+        with newest as (
+            select event_id, decided_at, iteration_id, action, propensity, fallback from decisions
+            where system = $system order by decided_at desc limit $most
+        )
+        select newest.*, reward from newest left join (
+            select event_id, max_by(reward, revision) as reward from outcomes
+            where system = $system and event_id in (select event_id from newest)
+                and observed_at >= (select min(decided_at) from newest)
+            group by event_id
+        ) using (event_id) order by decided_at desc, event_id
+        """,
+        {"system": system, "most": most},
+    ).pl()
+
+
+def systems(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Every system with a decision in the store, by name."""
+    return tuple(row[0] for row in connection.execute("select distinct system from decisions order by 1").fetchall())
+
+
 def newest_reward(connection: duckdb.DuckDBPyConnection, system: str, event_id: str) -> float | None:
     """The reward of the highest revision of an event's outcome, if there is one."""
     row = connection.execute(

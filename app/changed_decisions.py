@@ -1,0 +1,47 @@
+"""The panel of decisions that change: in which segments, from which action to which, and what that is worth."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import panels, parted
+from app.charts.segments import segment_chart
+from app.queries.iterations import Iteration
+from app.style import short
+from quaestor.registry.segments import Segments
+
+
+def changed_decisions(segments: Segments | None, chosen: Iteration) -> None:
+    """Which decisions change against the incumbent, by segment, and what that is worth."""
+    if chosen.kind != "payments":
+        return
+    st.subheader("Decisions that change", anchor=False)
+    if segments is None:
+        st.text("Where it decides otherwise was not kept of this iteration. Evaluating it again keeps it:")
+        against = short(chosen.report.incumbent_id)
+        st.code(f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent {against}", language=None)
+        return
+    segmented(segments, "iteration")
+
+
+@st.fragment
+def segmented(segments: Segments, key: str) -> None:
+    """Changes and gains by the levels of a chosen feature."""
+    everything = segments.everything
+    panels.say(
+        f"At least {everything.changed.value:.1%} of decisions change ({everything.changed.lower:.1%} to "
+        f"{everything.changed.upper:.1%}): that much the two policies' probabilities differ."
+    )
+    features = parted.features(segments)
+    chosen = st.selectbox("Parted by", features, key=f"{key} feature") if features else None
+    shown = parted.of_feature(segments, str(chosen))
+    left, right = st.columns(2)
+    with left:
+        drawn = segment_chart(parted.one(shown, "changed"), "share of decisions that change", zero=True)
+        st.altair_chart(drawn, alt="Share of decisions that change in each segment, with intervals")
+    with right:
+        drawn = segment_chart(parted.one(shown, "gain"), "gain in reward a round, better to the right", zero=True)
+        st.altair_chart(drawn, alt="Gain in each segment, with intervals and the zero line")
+    st.caption(f"Intervals hold for each segment by itself: of {len(shown)} segments, one may well lie outside.")
+    with st.expander("Which action gives way to which"):
+        panels.table(parted.moves(segments), "Moves between actions, as shares of all decisions")
