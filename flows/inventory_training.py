@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from flows import smoothed_training
 from flows.inventory_problem import Recorded
+from flows.smoothed_training import train_for_certificate
 from flows.studies import InventoryStudy
 from flows.yardsticks import yardstick_params
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
@@ -14,6 +16,7 @@ from models.inventory.graph_export import inventory_graph
 from models.inventory.hdpo import Checkpoint, HDPOParams, train
 from models.inventory.observation import opening_observations
 from models.inventory.policies.build import PolicyParams, build_policy
+from models.smoothing.training import SmoothedTrainingParams
 from quaestor.atomic import write_file
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.policy import GRAPH, SPEC
@@ -33,11 +36,20 @@ GOLDEN_ROUNDS = 8
 
 
 def policy_inputs(
-    study: InventoryStudy, recorded: Recorded, params: PolicyParams, hdpo: HDPOParams, noise_scale: float, role: str
+    study: InventoryStudy,
+    recorded: Recorded,
+    params: PolicyParams,
+    hdpo: HDPOParams,
+    noise_scale: float,
+    role: str,
+    smoothing: SmoothedTrainingParams | None = None,
 ) -> Inputs:
     """What determines a policy of a study on this demand."""
     configuration = {"policy": asdict(params), "hdpo": asdict(hdpo), "noise_scale": noise_scale, "role": role}
-    return Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(CODE))
+    code = CODE
+    if smoothing is not None:
+        configuration["smoothing"], code = asdict(smoothing), (*CODE, *smoothed_training.CODE)
+    return Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(code))
 
 
 def train_policy(
@@ -50,10 +62,11 @@ def train_policy(
     role: str,
     parent_id: str | None,
     say: Callable[[str], None],
+    smoothing: SmoothedTrainingParams | None = None,
 ) -> tuple[PolicyIteration, bool]:
     """Trains and registers a policy, or finds it: equal inputs are never trained twice, and an interrupted
-    training goes on where it stopped."""
-    inputs = policy_inputs(study, recorded, params, hdpo, noise_scale, role)
+    training goes on where it stopped. smoothing: how it is then trained on under the certificate's noise."""
+    inputs = policy_inputs(study, recorded, params, hdpo, noise_scale, role, smoothing)
     known = registry.find(settings.store, settings.data, inputs)
     if known is not None:
         return known, False
@@ -78,6 +91,11 @@ def train_policy(
         warmup = study.windows.warmup
         final = train(policy, problem.layout, problem.train, problem.dev, hdpo, warmup, resume, on_epoch)
         learnt["learning_curve"] = {"epochs": [asdict(epoch) for epoch in final.curve], "best": final.best_epoch}
+        if smoothing is not None:
+            say(f"{study.system}: {smoothing.steps} steps under the noise of the certificate")
+            learnt["smoothed_training"] = found = train_for_certificate(study, problem, policy, smoothing)
+            price = found["price_percent"]
+            say(f"{study.system}: the price of smoothing was {price['before']:.1f} % and is {price['after']:.1f} %")
     window, calendar = policy.window, problem.train.calendar.shape[1]
     spec = _spec(study, recorded, window, calendar, noise_scale, inputs.digest()[:16])
     files = {

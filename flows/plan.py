@@ -59,7 +59,9 @@ def plan_inventory(study: InventoryStudy) -> Plan:
     settings = Settings()
     recorded = load_problem(settings, study)
     noise = study.certificate.noise_scale
-    inputs = inventory_training.policy_inputs(study, recorded, study.policy, study.hdpo, noise, "candidate")
+    inputs = inventory_training.policy_inputs(
+        study, recorded, study.policy, study.hdpo, noise, "candidate", study.smoothing
+    )
     told = f"{recorded.data['products']} products over {recorded.data['periods']} periods"
     checkpoint = settings.checkpoints / f"{inputs.digest()}.pt"
     if checkpoint.exists():

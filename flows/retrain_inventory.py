@@ -43,6 +43,7 @@ def train_candidate(study: InventoryStudy, incumbent_id: str) -> tuple[str, bool
         "candidate",
         incumbent_id,
         say,
+        study.smoothing,
     )
     return candidate.iteration_id, new
 

@@ -12,6 +12,7 @@ from models.inventory.policies.build import PolicyParams
 from models.inventory.policies.graph import GraphParams
 from models.payments.alarms import AlarmParams
 from models.payments.refit import RefitParams
+from models.smoothing.training import SmoothedTrainingParams
 from quaestor.certification.certificate import CertificateParams
 from quaestor.errors import UsageError
 from quaestor.log.maturity import MaturityParams
@@ -98,7 +99,8 @@ class InventoryStudy:
     for all. demand: the system whose recorded demand is used, by default its own; drawn: a law to draw it from
     instead. yardsticks are fitted by HDPO
     with their own settings. cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
-    noise_draws: episodes played to evaluate the smoothed candidate.
+    noise_draws: episodes played to evaluate the smoothed candidate. smoothing: how the trained policy is trained on
+    under the certificate's noise; absent where it is not.
     """
 
     kind: Literal["inventory"]
@@ -109,6 +111,7 @@ class InventoryStudy:
     policy: PolicyParams = field(default_factory=GraphParams)
     hdpo: HDPOParams = field(default_factory=HDPOParams)
     yardsticks: HDPOParams = field(default_factory=lambda: HDPOParams(epochs=30, learning_rate=0.05))
+    smoothing: SmoothedTrainingParams | None = None
     gate: GateParams = field(default_factory=GateParams)
     demand: str | None = None
     drawn: DrawnDemand | None = None
