@@ -46,9 +46,9 @@ def policy_inputs(
 ) -> Inputs:
     """What determines a policy of a study on this demand."""
     configuration = {"policy": asdict(params), "hdpo": asdict(hdpo), "noise_scale": noise_scale, "role": role}
-    code = CODE
+    code = CODE if smoothing is None else CODE + smoothed_training.CODE
     if smoothing is not None:
-        configuration["smoothing"], code = asdict(smoothing), (*CODE, *smoothed_training.CODE)
+        configuration["smoothing"] = asdict(smoothing)
     return Inputs(study.system, params.kind, configuration, recorded.data, hdpo.seed, code_digest(code))
 
 
