@@ -15,6 +15,9 @@ from quaestor.errors import QuaestorError
 from quaestor.settings import Settings
 
 
+SUBJECT = "sub:"
+
+
 class NotAllowedError(QuaestorError):
     """Whoever asked for a move may not make it."""
 
@@ -105,8 +108,11 @@ def person_of(user: Mapping[str, Any], settings: ConsoleSettings, now: datetime)
 def _names(user: Mapping[str, Any]) -> tuple[str, ...]:
     """How the person may be listed, the best name for the audit trail first."""
     email, subject = user.get("email"), user.get("sub")
-    names = [email.strip().lower()] if isinstance(email, str) and user.get("email_verified") is True else []
-    names += [f"sub:{subject.strip().lower()}"] if isinstance(subject, str) and subject.strip() else []
+    names = []
+    if isinstance(email, str) and user.get("email_verified") is True and not email.strip().lower().startswith(SUBJECT):
+        names.append(email.strip().lower())
+    if isinstance(subject, str) and subject.strip():
+        names.append(SUBJECT + subject.strip().lower())
     return tuple(name for name in names if name)
 
 

@@ -200,13 +200,12 @@ def take_away(chosen: Iteration, siblings: Sequence[Iteration], kept: Record, fo
 
 
 def archive_of(chosen: Iteration) -> Path | None:
-    """The archive of its newest bundle, where it lies under the data folder; nothing else is ever handed out."""
+    """The archive of its newest bundle among the bundles of this data folder; nothing else is ever handed out."""
     if chosen.report.bundle is None:
         return None
-    folder = Path(chosen.report.bundle)
-    archive = folder.with_name(folder.name + ARCHIVE).resolve()
-    inside = archive.is_relative_to(Settings().bundles.resolve())
-    return archive if inside and archive.is_file() else None
+    kept, bundles = Path(chosen.report.bundle), Settings().bundles.resolve()
+    archive = (bundles / kept.parent.name / (kept.name + ARCHIVE)).resolve()
+    return archive if archive.is_relative_to(bundles) and archive.is_file() else None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A filled store, made once and copied for each test."""
+"""Filled stores, made once and copied for each test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from quaestor.settings import Settings
+from tests.app.decided import Decided, decide
 from tests.app.filled import Filled, fill
 
 
@@ -19,9 +20,26 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Filled]:
     return settings.data, fill(settings, folder / "incoming")
 
 
+@pytest.fixture(scope="session")
+def decided_template(template: tuple[Path, Filled], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Decided]:
+    """The same with a system of real policies and their decisions."""
+    folder = tmp_path_factory.mktemp("decided")
+    settings = Settings(data=folder / "data", actor="tester")
+    shutil.copytree(template[0], settings.data)
+    return settings.data, decide(settings, folder / "incoming")
+
+
 @pytest.fixture
 def filled(settings: Settings, template: tuple[Path, Filled]) -> Filled:
     """The filled store as this test's own."""
     data, ids = template
+    shutil.copytree(data, settings.data)
+    return ids
+
+
+@pytest.fixture
+def decided(settings: Settings, decided_template: tuple[Path, Decided]) -> Decided:
+    """The filled store with real policies and decisions, as this test's own."""
+    data, ids = decided_template
     shutil.copytree(data, settings.data)
     return ids

@@ -24,8 +24,8 @@ class Explanation:
     logged and derived map eligible actions to probabilities; predicted to the oracle's rewards. drivers: by how much
     each feature raised the predicted lead of the action taken over its best rival, the strongest first. derived,
     predicted, drivers and derived_action are None where the iteration is not in this store. reward is None without
-    outcome. draw: the uniform number from which the action followed (rule R2), None without the iteration. fallback: the
-    policy had failed, and the default was taken.
+    outcome. draw: the uniform number from which the action followed (rule R2), None without the iteration. fallback:
+    the policy had failed, and the default was taken.
     """
 
     system: str

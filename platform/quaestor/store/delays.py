@@ -42,8 +42,8 @@ def delay_curve(
 def pending_by_age(
     connection: duckdb.DuckDBPyConnection, system: str, attribution_hours: float, as_of: datetime
 ) -> pl.DataFrame:
-    """The rounds whose window is open `as_of` (UTC) by their age, and how many have an outcome by now: hours (of age, to
-    the next point), answered, rounds."""
+    """The rounds whose window is open `as_of` (UTC) by their age, and how many have an outcome by now: hours (of age,
+    to the next point), answered, rounds."""
     counts = _binned(
         connection,
         "select event_id, decided_at from decisions where system = $system and decided_at > $opens "

@@ -1,0 +1,218 @@
+"""Moves made from the console: by whom, on what review, and what refuses them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.acting import VALID_FOR, Asked, Move, Nonces, Reviewed, carry_out, confirmation, evidence_digest
+from app.checks import Check, checks
+from app.queries.iterations import Iteration
+from app.queries.moves import standing
+from app.queries.overview import overview
+from app.roles import ConsoleSettings, NotAllowedError, Person, Role, SignedOut, local_person, person_of
+from quaestor.clock import utc_now
+from quaestor.errors import GateRefusedError, OvertakenError, QuaestorError, UsageError
+from quaestor.registry import promotion
+from quaestor.registry.judging import HEALTH, keep
+from quaestor.settings import Settings
+from quaestor.store import audit
+from tests.app.decided import Decided
+from tests.app.filled import Filled
+
+APPROVER, VIEWER = Person("ann@example.org", Role.APPROVER, ""), Person("vic@example.org", Role.VIEWER, "Read only.")
+GOOD = "agreed with the team"
+
+
+def look(iteration_id: str) -> tuple[Iteration, Sequence[Check]]:
+    """An iteration and its checks as they are now."""
+    store = overview()
+    (found,) = (each for each in store.iterations if each.iteration_id == iteration_id)
+    return found, checks(found, store.newest, utc_now())
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A person before a form."""
+
+    settings: Settings
+    nonces: Nonces
+    person: Person = APPROVER
+
+    def review(self, move: Move, iteration_id: str, at: datetime | None = None) -> tuple[str, Iteration]:
+        """Shows the form and returns its nonce."""
+        iteration, found = look(iteration_id)
+        seen = standing(iteration.report.system).seen
+        evidence, system = evidence_digest(iteration, found), iteration.report.system
+        reviewed = Reviewed(self.person.name, move, system, iteration_id, seen, evidence, at or utc_now())
+        return self.nonces.issue(reviewed), iteration
+
+    def act(self, asked: Asked) -> str:
+        """Sends it."""
+        return carry_out(self.settings.store, self.nonces, asked, self.person, utc_now(), look)
+
+    def promote(self, iteration_id: str, **changes: object) -> str:
+        """Reviews and promotes."""
+        nonce, iteration = self.review("promote", iteration_id)
+        return self.act(replace(Asked(nonce, GOOD, confirmation(iteration)), **changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def desk(settings: Settings) -> Desk:
+    """An approver's."""
+    return Desk(settings, Nonces())
+
+
+def live(settings: Settings, system: str) -> str | None:
+    with settings.store.read() as connection:
+        return audit.live(connection, system)
+
+
+def last_entry(settings: Settings) -> dict[str, object]:
+    with settings.store.read() as connection:
+        return audit.trail(connection).row(-1, named=True)
+
+
+def test_an_approver_promotes_once_and_rolls_back(settings: Settings, decided: Decided, desk: Desk) -> None:
+    nonce, iteration = desk.review("promote", decided.waits)
+    asked = Asked(nonce, GOOD, confirmation(iteration))
+    assert "is live" in desk.act(asked)
+    assert live(settings, "bandit") == decided.waits
+    entry = last_entry(settings)
+    assert (entry["actor"], entry["action"], entry["reason"]) == (APPROVER.name, "promote", GOOD)
+    with pytest.raises(NotAllowedError, match="used already"):
+        desk.act(asked)
+    back, _ = desk.review("rollback", decided.waits)
+    assert "again" in desk.act(Asked(back, "worse than expected"))
+    assert live(settings, "bandit") == decided.live
+    assert last_entry(settings)["action"] == "rollback"
+
+
+def test_a_viewer_cannot_act_whatever_form_they_hold(settings: Settings, decided: Decided, desk: Desk) -> None:
+    for move in ("promote", "reject", "rollback"):
+        nonce, iteration = desk.review(move, decided.waits)  # type: ignore[arg-type]
+        viewer = replace(desk, person=VIEWER)
+        with pytest.raises(NotAllowedError, match="may not act"):
+            viewer.act(Asked(nonce, GOOD, confirmation(iteration), override=True))
+    assert live(settings, "bandit") == decided.live
+
+
+@pytest.mark.parametrize("nonce", ["", "made-up", "0" * 32])
+def test_a_forged_form_does_nothing(settings: Settings, decided: Decided, desk: Desk, nonce: str) -> None:
+    _, iteration = desk.review("promote", decided.waits)
+    with pytest.raises(NotAllowedError):
+        desk.act(Asked(nonce, GOOD, confirmation(iteration), override=True))
+    assert live(settings, "bandit") == decided.live
+
+
+def test_a_form_is_one_persons_for_a_quarter_of_an_hour(settings: Settings, decided: Decided, desk: Desk) -> None:
+    nonce, iteration = desk.review("promote", decided.waits)
+    other = replace(desk, person=replace(APPROVER, name="bob@example.org"))
+    with pytest.raises(NotAllowedError, match="somebody else"):
+        other.act(Asked(nonce, GOOD, confirmation(iteration)))
+    old, _ = desk.review("promote", decided.waits, utc_now() - VALID_FOR - timedelta(seconds=1))
+    with pytest.raises(NotAllowedError, match="15 minutes"):
+        desk.act(Asked(old, GOOD, confirmation(iteration)))
+    assert live(settings, "bandit") == decided.live
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"), [({"reason": " "}, "reason"), ({"typed": "wrong"}, "To confirm"), ({"typed": ""}, "type")]
+)
+def test_reason_and_confirmation_are_asked_for(
+    settings: Settings, decided: Decided, desk: Desk, changes: dict[str, str], match: str
+) -> None:
+    with pytest.raises(UsageError, match=match):
+        desk.promote(decided.waits, **changes)
+    assert live(settings, "bandit") == decided.live
+
+
+def test_the_gate_refuses_unless_overridden_with_a_reason(settings: Settings, filled: Filled, desk: Desk) -> None:
+    with pytest.raises(GateRefusedError):
+        desk.promote(filled.second)
+    assert live(settings, "cards") == filled.first
+    desk.promote(filled.second, override=True)
+    assert live(settings, "cards") == filled.second
+    assert str(last_entry(settings)["reason"]).startswith("override of: The gate says 'not enough evidence'")
+
+
+def test_a_check_that_says_stop_refuses_what_the_gate_let_through(
+    settings: Settings, decided: Decided, desk: Desk
+) -> None:
+    health = {"action_mix": {"a0": 1.0}, "alarms": ["The action mix has collapsed."]}
+    keep(settings.store, decided.waits, HEALTH, health, decided.live)
+    with pytest.raises(GateRefusedError, match="collapsed"):
+        desk.promote(decided.waits)
+    assert live(settings, "bandit") == decided.live
+    desk.promote(decided.waits, override=True)
+    assert "override of: The action mix has collapsed." in str(last_entry(settings)["reason"])
+
+
+def test_what_changed_since_the_review_stops_the_move(settings: Settings, decided: Decided, desk: Desk) -> None:
+    nonce, iteration = desk.review("promote", decided.waits)
+    promotion.reject(settings.store, decided.waits, "bob", "no")
+    with pytest.raises(OvertakenError, match="changed since"):
+        desk.act(Asked(nonce, GOOD, confirmation(iteration), override=True))
+    assert live(settings, "bandit") == decided.live
+
+
+def test_of_two_promoters_the_second_is_told_who_and_when(settings: Settings, filled: Filled, desk: Desk) -> None:
+    first, iteration = desk.review("promote", filled.rule)
+    other = replace(desk, person=replace(APPROVER, name="bob@example.org"))
+    other.promote(filled.second, override=True)
+    with pytest.raises(OvertakenError, match=r"bob@example\.org promoted"):
+        desk.act(Asked(first, GOOD, confirmation(iteration), override=True))
+    assert live(settings, "cards") == filled.second
+
+
+def test_rejecting_closes_an_iteration(settings: Settings, decided: Decided, desk: Desk) -> None:
+    nonce, _ = desk.review("reject", decided.waits)
+    desk.act(Asked(nonce, "too dear"))
+    with pytest.raises(QuaestorError, match="rejected"):
+        promotion.promote(settings.store, decided.waits, "bob", GOOD)
+
+
+NOW = datetime(2026, 3, 1, 12)
+SIGNED = {"is_logged_in": True, "email": "Ann@Example.org", "email_verified": True, "sub": "7", "iat": 1772362800}
+"""Signed in at 11:00 UTC that day."""
+
+
+@pytest.mark.parametrize(
+    ("claims", "role"),
+    [
+        ({}, Role.APPROVER),
+        ({"email_verified": False}, Role.VIEWER),
+        ({"email_verified": "true"}, Role.VIEWER),
+        ({"email": "ann@example.org.evil.org"}, Role.VIEWER),
+        ({"email": "ann@example.org,x"}, Role.VIEWER),
+        ({"iat": None}, Role.VIEWER),
+        ({"iat": True}, Role.VIEWER),
+        ({"iat": 1772362800 - 13 * 3600}, Role.VIEWER),
+        ({"email": "ops@example.org", "sub": "Ops-7"}, Role.APPROVER),
+        ({"email": "sub:ops-7", "sub": "8"}, Role.VIEWER),
+        ({"is_logged_in": False}, None),
+        ({"is_logged_in": "yes"}, None),
+        ({"email": None, "sub": None}, None),
+    ],
+)
+def test_roles_follow_from_verified_claims_alone(claims: dict[str, object], role: Role | None) -> None:
+    settings = ConsoleSettings(approvers="ann@example.org, sub:ops-7")
+    found = person_of({**SIGNED, **claims}, settings, NOW)
+    assert (found.role if isinstance(found, Person) else None) == role
+
+
+def test_who_is_not_listed_may_not_look() -> None:
+    settings = ConsoleSettings(approvers="ann@example.org", viewers="vic@example.org")
+    assert isinstance(person_of({**SIGNED, "email": "eve@example.org"}, settings, NOW), SignedOut)
+    seen = person_of({**SIGNED, "email": "vic@example.org"}, settings, NOW)
+    assert isinstance(seen, Person)
+    assert not seen.approves
+
+
+def test_without_sign_in_the_console_is_read_only_unless_the_operator_says_otherwise() -> None:
+    assert not local_person(ConsoleSettings(), local=True).approves
+    assert not local_person(ConsoleSettings(local_approver=True), local=False).approves
+    assert local_person(ConsoleSettings(local_approver=True), local=True).approves
