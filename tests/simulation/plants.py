@@ -1,0 +1,60 @@
+"""Bugs that are put in on purpose, to see that the simulation finds them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from quaestor.store import Connection, Store, events
+from quaestor.store.fencing import Grant
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A bug: what is replaced by what, or a disk that is told to sync and does not."""
+
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    deaf: bool = False
+    deaf_folders: bool = False
+
+
+_append = events.append
+_tokens = itertools.count(1)
+
+
+def _last_write_wins(connection: Connection, table: Any, staged: pl.DataFrame, *rest: Any) -> Any:
+    """Outcomes that say otherwise replace what was there."""
+    if table.name == "outcomes" and len(staged):
+        staged = staged.unique(["system", "event_id", "revision"], keep="last", maintain_order=True)
+        connection.register("replacing", staged)
+        connection.execute("delete from outcomes using replacing r where outcomes.system = r.system "
+                           "and outcomes.event_id = r.event_id and outcomes.revision = r.revision")  # fmt: skip
+        connection.unregister("replacing")
+    return _append(connection, table, staged, *rest)
+
+
+def _granted(store: Store, name: str, actor: str, seconds: float = 300.0, holder: Any = None) -> Grant:
+    """Whoever asks gets it."""
+    return Grant(store.path, name, next(_tokens), seconds)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Does nothing."""
+
+
+PLANTS = {
+    "dropped fsync": Plant(deaf=True),
+    "dropped fsync of folders": Plant(deaf_folders=True),
+    "last write wins": Plant({"quaestor.store.events.append": _last_write_wins}),
+    "no lease": Plant({
+        "quaestor.store.lease.take": _granted,
+        "quaestor.store.lease.release": _nothing,
+        "quaestor.store.fencing.prove": _nothing,
+    }),
+    "stale tokens pass": Plant({"quaestor.store.fencing.prove": _nothing}),
+    "the last promoter wins": Plant({"quaestor.registry.promotion._refuse_overtaken": _nothing}),
+}  # fmt: skip
