@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from flows.inventory_terms import on_own_terms
 from flows.studies import DrawnDemand, InventoryStudy
+from models.inventory.layout import layout_of
 from models.inventory.network import read_network
 from models.inventory.problem import Problem, problem_from_demand
 from quaestor.errors import UsageError
@@ -32,7 +34,7 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
     network = read_network(study.network)
     stores = tuple(store.name for store in network.stores)
     content = canonical_json(asdict(network))
-    panel = _recorded(settings, study, stores) if study.drawn is None else _drawn(study, study.drawn, stores)
+    panel, keys = _panel(settings, study, stores)
     windows = study.windows
     if panel.periods < windows.test[1]:
         raise UsageError(
@@ -42,8 +44,12 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
     wanted = getattr(study.policy, "calendar", calendar.shape[1])
     if wanted != calendar.shape[1]:
         raise UsageError(f"policy.calendar is {wanted}, but the records give {calendar.shape[1]} calendar features.")
+    layout, terms = layout_of(network), None
+    if study.terms is not None:
+        layout, terms = on_own_terms(layout, study.terms, keys)
     problem = problem_from_demand(
         network,
+        layout,
         panel.units,
         calendar,
         (windows.train, windows.dev, windows.test),
@@ -54,7 +60,7 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
     with settings.store.write() as connection:
         networks.add(connection, network_id, network.name, content)
     data = {
-        "digest": digest_of([panel.digest(), network_id, asdict(windows)]),
+        "digest": digest_of([panel.digest(), network_id, asdict(windows), *([terms] if terms else [])]),
         "demand": panel.digest(),
         "demand_system": None if study.drawn else study.demand or study.system,
         "network_id": network_id,
@@ -67,14 +73,28 @@ def load_problem(settings: Settings, study: InventoryStudy) -> Recorded:
     return Recorded(problem, panel, data)
 
 
-def _recorded(settings: Settings, study: InventoryStudy, stores: tuple[str, ...]) -> DemandPanel:
+def _panel(
+    settings: Settings, study: InventoryStudy, stores: tuple[str, ...]
+) -> tuple[DemandPanel, list[list[tuple[str, str]]]]:
+    """Demand over the network's stores, and whose it is: (product, store) of each scenario and store."""
+    if study.drawn is not None:
+        panel = _drawn(study, study.drawn, stores)
+        return panel, [[(product, store) for store in stores] for product in panel.products]
     with settings.store.read() as connection:
         records = demand.records(connection, study.demand or study.system)
-    panel = demand_panel(records, stores)
-    if study.products is None:
-        return panel
-    count = min(study.products, len(panel.products))
-    return panel.take(np.linspace(0, len(panel.products) - 1, count).round().astype(np.int64))
+    apart = study.scenario == "product and store"
+    if apart and len(stores) != 1:
+        raise UsageError(
+            f"scenario = 'product and store' is for a network with one store, {study.network.name} has {len(stores)}."
+        )
+    panel = demand_panel(records, tuple(records["store"].unique().sort()) if apart else stores)
+    if study.products is not None:
+        count = min(study.products, len(panel.products))
+        panel = panel.take(np.linspace(0, len(panel.products) - 1, count).round().astype(np.int64))
+    keys = [[(product, store) for store in panel.stores] for product in panel.products]
+    if not apart:
+        return panel, keys
+    return panel.by_store(stores[0]), [[key] for row in keys for key in row]
 
 
 def _drawn(study: InventoryStudy, drawn: DrawnDemand, stores: tuple[str, ...]) -> DemandPanel:

@@ -19,6 +19,7 @@ from models.inventory.policies.build import PolicyParams, build_policy
 from models.smoothing.training import SmoothedTrainingParams
 from quaestor.atomic import write_file
 from quaestor.export.from_iteration import GOLDEN_ROWS
+from quaestor.export.inventory_policy import TERMS
 from quaestor.export.policy import GRAPH, SPEC
 from quaestor.export.spec import InventorySpec, spec_json
 from quaestor.randomness import stream_seed
@@ -136,6 +137,7 @@ def _spec(
         calendar=("days_from_christmas_in_hundreds",)[:calendar],
         noise_scale=noise_scale,
         salt=salt,
+        own_terms=recorded.problem.layout.batch > 1,
     )
 
 
@@ -144,7 +146,14 @@ def _golden_rows(study: InventoryStudy, recorded: Recorded, window: int) -> list
     problem = recorded.problem
     observed = opening_observations(problem.test, window, min(GOLDEN_ROUNDS, problem.test.batch))
     period = study.windows.test[0] + study.windows.history
+    layout = problem.layout
+    own = [
+        {name: getattr(layout, name)[row].tolist() for name in TERMS} if layout.batch > 1 else {}
+        for row in range(len(observed))
+    ]
     return [
-        {"product": product, "period": period, "scale": scale, **row}
-        for product, scale, row in zip(recorded.panel.products, problem.scale.tolist(), observed, strict=False)
+        {"product": product, "period": period, "scale": scale, **row, **terms}
+        for product, scale, row, terms in zip(
+            recorded.panel.products, problem.scale.tolist(), observed, own, strict=False
+        )
     ]

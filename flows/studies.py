@@ -92,13 +92,36 @@ class DrawnDemand:
 
 
 @dataclass(frozen=True)
+class OwnTerms:
+    """Costs and lead times of each scenario's own, for each store: from `file`, relative to the study, with columns
+    product, store and some of holding_cost, underage_cost, unit_cost, lead_time; or drawn once by `seed`, costs evenly
+    and lead times in whole periods, from [least, most]."""
+
+    file: Path | None = None
+    holding_cost: tuple[float, ...] = ()
+    underage_cost: tuple[float, ...] = ()
+    lead_time: tuple[int, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        ranges = {name: getattr(self, name) for name in ("holding_cost", "underage_cost", "lead_time")}
+        given = {name: found for name, found in ranges.items() if found}
+        if (self.file is None) != bool(given):
+            raise ValueError("terms need either a file or ranges such as underage_cost = [6.3, 11.7].")
+        for name, found in given.items():
+            if len(found) != 2 or not 0 < found[0] <= found[1]:
+                raise ValueError(f"terms.{name} must be [least, most] above 0, found {list(found)}.")
+
+
+@dataclass(frozen=True)
 class InventoryStudy:
     """An inventory system.
 
     network: a TOML file, relative to the study. products: how many, evenly spaced over the recorded ones; absent
     for all. demand: the system whose recorded demand is used, by default its own; drawn: a law to draw it from
-    instead. yardsticks are fitted by HDPO
-    with their own settings. cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
+    instead. scenario: whether a product is one future of the whole network, or each product in each store is one of
+    a network with one store. terms: what each scenario has of its own. yardsticks are fitted by HDPO with their own
+    settings. cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
     noise_draws: episodes played to evaluate the smoothed candidate. smoothing: how the trained policy is trained on
     under the certificate's noise; absent where it is not.
     """
@@ -116,12 +139,15 @@ class InventoryStudy:
     demand: str | None = None
     drawn: DrawnDemand | None = None
     products: int | None = None
+    scenario: Literal["product", "product and store"] = "product"
+    terms: OwnTerms | None = None
     cap_multiple: float = 1.5
     noise_draws: int = 4
 
     def __post_init__(self) -> None:
-        if self.drawn is not None and (self.demand, self.products) != (None, None):
-            raise ValueError("demand is drawn or recorded: remove [drawn], or demand and products.")
+        recorded = (self.demand, self.products, self.terms, self.scenario) != (None, None, None, "product")
+        if self.drawn is not None and recorded:
+            raise ValueError("demand is drawn or recorded: remove [drawn], or demand, products, scenario and terms.")
         if self.products is not None and self.products < 2:
             raise ValueError(f"products must be 2 or more, found {self.products}.")
         if self.policy.window > self.windows.history:
@@ -144,6 +170,9 @@ def read_inventory_study(path: Path) -> InventoryStudy:
     mapping = _of_kind(path, "inventory")
     if isinstance(mapping.get("network"), str):
         mapping["network"] = str(path.parent / str(mapping["network"]))
+    terms = mapping.get("terms")
+    if isinstance(terms, dict) and isinstance(terms.get("file"), str):
+        mapping["terms"] = {**terms, "file": str(path.parent / terms["file"])}
     return parse(InventoryStudy, mapping, str(path))
 
 

@@ -26,7 +26,9 @@ def yardstick_params(study: InventoryStudy) -> dict[str, PolicyParams]:
     past = study.windows.history
     newsvendors: dict[str, PolicyParams] = {REFERENCE: NewsvendorParams(quantile="learned", window=past)}
     if study.drawn is None:
-        return newsvendors | {"newsvendor": NewsvendorParams(window=past), "base stock": BaseStockParams(window=past)}
+        if study.terms is None:  # otherwise there is no one ratio of costs
+            newsvendors["newsvendor"] = NewsvendorParams(window=past)
+        return newsvendors | {"base stock": BaseStockParams(window=past)}
     return newsvendors | {
         "base stock": BaseStockParams(window=0),
         "capped base stock": CappedBaseStockParams(window=0),

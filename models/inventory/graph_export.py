@@ -6,16 +6,18 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from models.inventory.feasibility import ration
-from models.inventory.layout import Layout
+from models.inventory.layout import Layout, Terms, on_terms
 from models.inventory.observation import Observation
-from quaestor.export.inventory_policy import INPUTS, NOISES
+from quaestor.export.inventory_policy import INPUTS, NOISES, TERMS
 from quaestor.export.session import Session
 
 OPSET = 18
@@ -38,16 +40,27 @@ class _Exported(nn.Module):
         noise_on_hand: Tensor,
         noise_in_transit: Tensor,
         noise_past_demand: Tensor,
+        *own_terms: Tensor,
     ) -> tuple[Tensor, Tensor]:
         seen = Observation(
             on_hand + noise_on_hand, in_transit + noise_in_transit, past_demand + noise_past_demand, calendar
         )
-        desired = self.policy(self.layout, seen)
-        return desired, ration(self.layout, desired, on_hand)
+        layout = _on_own_terms(self.layout, own_terms) if own_terms else self.layout
+        desired = self.policy(layout, seen)
+        return desired, ration(layout, desired, on_hand)
+
+
+def _on_own_terms(layout: Layout, own: tuple[Tensor, ...]) -> Layout:
+    holding, underage, unit, lead_time = own
+    unknown = torch.zeros_like(underage)
+    return on_terms(layout, Terms(holding, underage, unit, lead_time.to(torch.int64), unknown, unknown))
 
 
 def inventory_graph(policy: nn.Module, layout: Layout, window: int, calendar: int) -> bytes:
-    """The graph from observation and noise to `desired` and feasible `orders` (row, edge), as ONNX bytes."""
+    """The graph from observation and noise to `desired` and feasible `orders` (row, edge), as ONNX bytes.
+
+    Where the layout's scenarios have terms of their own, they are inputs, too.
+    """
     rows = 2  # one row would be taken for a constant
     example = (
         torch.ones(rows, layout.places),
@@ -56,15 +69,19 @@ def inventory_graph(policy: nn.Module, layout: Layout, window: int, calendar: in
         torch.ones(rows, calendar),
     )
     arguments = (*example, *(torch.zeros_like(tensor) for tensor in example[:3]))
-    row = torch.export.Dim("row", min=1, max=1 << 24)
+    names = [*INPUTS, *NOISES]
+    if layout.batch > 1:
+        arguments += tuple(getattr(layout, name)[:1].expand(rows, -1).to(torch.float32) for name in TERMS)
+        names += TERMS
+    row = Dim("row", min=1, max=1 << 24)
     with _quiet():
         program = torch.onnx.export(
             _Exported(policy, layout).eval(),
             arguments,
             dynamo=True,
             verbose=False,
-            dynamic_shapes=tuple({0: row} for _ in arguments),
-            input_names=[*INPUTS, *NOISES],
+            dynamic_shapes=_shapes(row, len(arguments)),
+            input_names=names,
             output_names=["desired", "orders"],
             opset_version=OPSET,
         )
@@ -98,7 +115,16 @@ class GraphRunner:
         ]
         silence = [np.zeros_like(array) for array in arrays[:3]]
         inputs = dict(zip((*INPUTS, *NOISES), (*arrays, *silence), strict=True))
+        if layout.batch > 1:
+            inputs |= {name: getattr(layout, name).numpy().astype(np.float32) for name in TERMS}
         return torch.from_numpy(np.array(self._session.run("desired", inputs)))
+
+
+def _shapes(row: Dim, arguments: int) -> tuple[Any, ...]:
+    """Every argument has rows; those beyond the named ones are one argument to the exporter."""
+    named = tuple({0: row} for _ in range(len(INPUTS) + len(NOISES)))
+    own = tuple({0: row} for _ in range(arguments - len(named)))
+    return (*named, own) if own else named
 
 
 def _without_traces(model: onnx.ModelProto) -> bytes:

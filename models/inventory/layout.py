@@ -155,20 +155,29 @@ def with_terms(layout: Layout, terms: Terms) -> Layout:
             f"{most}. Build the layout from a network with the longest of them."
         )
     batch = max(len(getattr(terms, field.name)) for field in fields(Terms))
-    spread = {field.name: getattr(terms, field.name).expand(batch, -1) for field in fields(Terms)}
-    incoming, reach = _lead_times(layout, spread["lead_time"])
+    return on_terms(layout, Terms(*(getattr(terms, field.name).expand(batch, -1) for field in fields(Terms))))
+
+
+def on_terms(layout: Layout, terms: Terms) -> Layout:
+    """What `with_terms` gives, for terms of equally many rows whose lead times are known to fit."""
+    incoming, reach = _lead_times(layout, terms.lead_time)
     return replace(
         layout,
-        **spread,
-        arrival_slot=layout.target * layout.longest_lead_time + spread["lead_time"] - 1,
+        **{field.name: getattr(terms, field.name) for field in fields(Terms)},
+        arrival_slot=layout.target * layout.longest_lead_time + terms.lead_time - 1,
         longest_incoming_lead_time=incoming,
         reach=reach,
     )
 
 
+def terms_of(layout: Layout) -> Terms:
+    """The terms a layout is on."""
+    return Terms(*(getattr(layout, field.name) for field in fields(Terms)))
+
+
 def _lead_times(layout: Layout, lead_time: Tensor) -> tuple[Tensor, Tensor]:
     """Longest lead time into each place, and from its order to the furthest demand; each (batch, place)."""
-    zero = torch.zeros(len(lead_time), layout.nodes, dtype=torch.int64, device=lead_time.device)
+    zero = torch.zeros(lead_time.shape[0], layout.nodes, dtype=torch.int64, device=lead_time.device)
     target, source = layout.target.expand_as(lead_time), layout.source.expand_as(lead_time)
     incoming = zero.scatter_reduce(1, target, lead_time, "amax")
     onward = zero

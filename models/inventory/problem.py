@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.inventory.layout import Layout, layout_of
+from models.inventory.layout import Layout
 from models.inventory.network import Network
 from models.inventory.policies.demand_scale import SMALLEST_SCALE
 from models.inventory.scenarios import Scenarios, scenarios_from_demand
@@ -33,6 +33,7 @@ class Problem:
 
 def problem_from_demand(
     network: Network,
+    layout: Layout,
     demand: NDArray[np.float64],
     calendar: NDArray[np.float64],
     windows: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
@@ -41,9 +42,9 @@ def problem_from_demand(
 ) -> Problem:
     """Cuts demand (batch, store, period) and calendar (period, feature) into train, dev and test by period.
 
-    windows are [first, past the last) pairs that include `history` leading periods.
+    layout: of the network, on the terms of all scenarios. windows are [first, past the last) pairs that include
+    `history` leading periods.
     """
-    layout = layout_of(network)
     train, dev, test = (
         scenarios_from_demand(layout, demand[:, :, first:last], calendar[first:last], history, seed)
         for first, last in windows

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation
 from quaestor.errors import QuaestorError
-from quaestor.export.inventory_policy import INPUTS, NOISES
+from quaestor.export.inventory_policy import INPUTS, NOISES, TERMS
 
 
 class TorchGraph:
@@ -39,6 +39,7 @@ class TorchGraph:
         values: dict[str, Tensor | None] = {"": None, **self._constants}
         values.update(zip(INPUTS, seen, strict=True))
         values.update({name: torch.zeros_like(tensor) for name, tensor in zip(NOISES, seen[:3], strict=True)})
+        values.update({name: getattr(layout, name).to(observation.on_hand.dtype) for name in TERMS})
         for node, attributes in self._nodes:
             arguments = [values[name] for name in node.input]
             values[node.output[0]] = OPERATORS[node.op_type](arguments, attributes)
@@ -97,9 +98,9 @@ def _constant_of_shape(a: Sequence[Any], k: dict[str, Any]) -> Tensor:
 
 
 def _scatter_elements(a: Sequence[Any], k: dict[str, Any]) -> Tensor:
-    if k.get("reduction", b"none") == b"add":
-        return a[0].scatter_add(k.get("axis", 0), a[1], a[2])
-    return a[0].scatter(k.get("axis", 0), a[1], a[2])
+    how = {b"none": None, b"add": "sum", b"max": "amax"}[k.get("reduction", b"none")]
+    axis = k.get("axis", 0)
+    return a[0].scatter(axis, a[1], a[2]) if how is None else a[0].scatter_reduce(axis, a[1], a[2], how)
 
 
 def _scatter_nd(a: Sequence[Any], k: dict[str, Any]) -> Tensor:
@@ -167,6 +168,7 @@ OPERATORS: dict[str, Callable[[Sequence[Any], dict[str, Any]], Tensor]] = {
     "Exp": lambda a, k: a[0].exp(),
     "Expand": _expand,
     "Gather": _gather,
+    "GatherElements": lambda a, k: a[0].gather(k.get("axis", 0), a[1]),
     "GatherND": lambda a, k: a[0][tuple(a[1].unbind(-1))],
     "Gemm": lambda a, k: (
         (a[0].mT if k.get("transA") else a[0]) @ (a[1].mT if k.get("transB") else a[1]) * k.get("alpha", 1.0)

@@ -7,6 +7,7 @@ import sys
 import typing
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from models.inventory.feasibility import ration
 from models.inventory.graph_export import GraphRunner, inventory_graph
-from models.inventory.layout import layout_of
+from models.inventory.layout import Layout, layout_of, terms_of, with_terms
 from models.inventory.observation import Observation
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import OrderModule, PolicyParams, build_policy
@@ -29,6 +30,7 @@ from models.inventory.policies.mlp import MLPParams
 from models.inventory.policies.newsvendor import NewsvendorParams
 from models.inventory.policies.reorder_point import ReorderPointParams
 from models.inventory.rollout import rollout
+from models.smoothing.torch_graph import TorchGraph
 from quaestor.export.inventory_policy import INPUTS, NOISES
 from quaestor.export.session import Session
 from tests.models.inventory.networks import gamma_scenarios, two_level
@@ -189,6 +191,34 @@ def test_the_export_gives_the_same_orders(name: str, batch: int) -> None:
         with torch.no_grad():
             expected = policy(LAYOUT, seen)
         torch.testing.assert_close(runner(LAYOUT, seen), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in MEMBERS if name != "newsvendor"])  # one ratio of costs for all
+def test_the_export_orders_each_row_on_its_own_terms(name: str) -> None:
+    params = replace(MEMBERS[name], terms=True) if isinstance(MEMBERS[name], MLPParams) else MEMBERS[name]
+    chance = np.random.default_rng(4)
+
+    def on_own_terms(rows: int) -> Layout:
+        own = {
+            field: getattr(LAYOUT, field) * torch.from_numpy(chance.uniform(0.5, 2.0, (rows, 1))).float()
+            for field in ("holding_cost", "underage_cost", "unit_cost")
+        }
+        lead_time = torch.from_numpy(chance.integers(1, LAYOUT.longest_lead_time + 1, (rows, LAYOUT.edges)))
+        return with_terms(LAYOUT, replace(terms_of(LAYOUT), **own, lead_time=lead_time))
+
+    policy = build_policy(params, on_own_terms(4), 6.0, 3)
+    graph = inventory_graph(policy, on_own_terms(4), policy.window, calendar=1)
+    runner, torch_graph = GraphRunner(graph, policy.window), TorchGraph(graph, policy.window)
+    for rows in (2, 7):
+        layout, seen = on_own_terms(rows), observed(rows, rows, policy.window)
+        with torch.no_grad():
+            expected = policy(layout, seen)
+        torch.testing.assert_close(runner(layout, seen), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(torch_graph(layout, seen).detach(), expected, rtol=1e-4, atol=1e-4)
+        turned = layout.rows(torch.arange(rows).roll(1))
+        if isinstance(params, GraphParams | MLPParams):  # terms reach the answer, row by row
+            assert not torch.allclose(runner(turned, seen), expected, rtol=1e-3, atol=1e-3)
 
 
 @every_export

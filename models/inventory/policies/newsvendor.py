@@ -40,11 +40,14 @@ class NewsvendorPolicy(nn.Module):
     def __init__(self, params: NewsvendorParams, layout: Layout) -> None:
         super().__init__()
         self.params = params
-        if layout.batch > 1:
-            raise UsageError("A newsvendor is fitted to one network; these scenarios each have terms of their own.")
+        if layout.batch > 1 and params.quantile == "ratio":
+            raise UsageError(
+                "A newsvendor's quantile is a ratio of one network's costs, but these scenarios each have costs of their "
+                "own; set quantile = 'learned'."
+            )
         fastest = _fastest_source(layout).log().clamp(min=-30)
-        underage = layout.underage_cost[0]
-        ratio = underage / (underage + layout.holding_cost[0, layout.warehouses :])
+        underage, holding = (cost.mean(dim=0) for cost in (layout.underage_cost, layout.holding_cost))
+        ratio = underage / (underage + holding[layout.warehouses :])
         store_score = torch.special.ndtri(ratio)
         warehouse_score = store_score.mean().expand(layout.warehouses)
         if params.quantile == "ratio":
@@ -80,11 +83,11 @@ class NewsvendorPolicy(nn.Module):
 
 
 def _fastest_source(layout: Layout) -> Tensor:
-    """1 on one fastest edge into each place, 0 elsewhere, (edge,)."""
+    """1 on one edge into each place that is the fastest over all terms, 0 elsewhere, (edge,)."""
     chosen = torch.zeros(layout.edges, dtype=layout.holding_cost.dtype)
     for place in range(layout.places):
         incoming = (layout.target == place).nonzero().flatten()
-        chosen[incoming[layout.lead_time[0, incoming].argmin()]] = 1.0
+        chosen[incoming[layout.lead_time[:, incoming].sum(dim=0).argmin()]] = 1.0
     return chosen
 
 

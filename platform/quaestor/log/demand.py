@@ -42,6 +42,12 @@ class DemandPanel:
         names = tuple(self.products[index] for index in products)
         return DemandPanel(self.system, names, self.stores, self.starts_on, self.units[products], self.returns_clipped)
 
+    def by_store(self, store: str) -> DemandPanel:
+        """Every product in every store as a product of its own, all in the one named store."""
+        names = tuple(f"{product}, {here}" for product in self.products for here in self.stores)
+        units = self.units.reshape(len(names), 1, self.periods)
+        return DemandPanel(self.system, names, (store,), self.starts_on, units, self.returns_clipped)
+
 
 def demand_panel(records: pl.DataFrame, stores: tuple[str, ...]) -> DemandPanel:
     """A panel over the named stores from records (system, product, store, period, starts_on, units).

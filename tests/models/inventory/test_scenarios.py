@@ -77,7 +77,9 @@ def test_a_problem_cuts_its_windows_by_period_and_scales_by_training_demand() ->
     network = two_level()
     demand = np.random.default_rng(0).gamma(4.0, 1.5, (5, 3, 40))
     calendar = np.arange(40.0)[:, None]
-    problem = problem_from_demand(network, demand, calendar, ((0, 20), (12, 30), (22, 40)), history=8, seed=0)
+    problem = problem_from_demand(
+        network, layout_of(network), demand, calendar, ((0, 20), (12, 30), (22, 40)), history=8, seed=0
+    )
     assert [part.periods for part in (problem.train, problem.dev, problem.test)] == [12, 10, 10]
     assert problem.test.calendar[problem.test.history :, 0].tolist() == list(range(30, 40))
     torch.testing.assert_close(problem.test.demand, torch.tensor(demand[:, :, 22:40], dtype=torch.float32))
