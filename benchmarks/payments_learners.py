@@ -31,7 +31,7 @@ from quaestor.store.training import TrainingWindow
 
 SYSTEM = "payments-log"
 WINDOW = TrainingWindow(SYSTEM, as_of=datetime(2100, 1, 1), attribution_hours=24.0, default_reward=0.0)
-ADDITIVE = {"additive": AdditiveParams(), "additive_fast": AdditiveParams(sweeps=2, terms=0)}
+ADDITIVE = {"additive": AdditiveParams(), "additive_fast": AdditiveParams(sweeps=2, terms=8, head=0.125)}
 OTHERS = ("logistic", "ridge", "ensemble", "embedding", "boosted")
 PART = 200_000
 

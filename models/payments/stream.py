@@ -13,6 +13,7 @@ from models.payments.features import FeatureParams, category_feature, numeric_fe
 from models.payments.oracles.additive import AdditiveParams, moments
 from models.payments.oracles.additive_fit import fit_rows
 from models.payments.oracles.oracle import Oracle, TrainingSet, undescribed
+from models.payments.running_moments import RunningMoments
 from models.payments.training_rows import Chunk, TrainingRows
 from quaestor.errors import UsageError
 from quaestor.export.encoding import Encoded, Features
@@ -58,7 +59,7 @@ def training_set_from_store(
     found = collected.finish(features)
     centre, scale = moments(found)
     actions = np.int32(len(collected.known.actions))
-    chunks = list(collected.rows.chunks())
+    chunks = collected.rows.chunks()
     contexts = Encoded(
         np.concatenate([chunk.design[:, 1:] * scale + centre for chunk in chunks]),
         np.concatenate([((chunk.cell - chunk.action) // actions).T.astype(np.int64) for chunk in chunks]),
@@ -87,36 +88,26 @@ class _Collected:
         self.known = known
         self.rows = TrainingRows(len(known.actions), folder)
         self._places: dict[str, int] = {}
-        self._sum, self._square, self._count = (np.zeros(len(known.numeric)) for _ in range(3))
-        self._lowest, self._highest = np.full(len(known.numeric), np.inf), np.full(len(known.numeric), -np.inf)
-        self._rounds = 0
+        self._numbers = RunningMoments(1 + len(known.numeric))
         self._counts = [np.zeros(0, dtype=np.int64) for _ in known.category]
 
     def add(self, batch: TrainingBatch) -> None:
         """Takes a batch in."""
-        present = np.isfinite(batch.numeric)
-        filled = np.where(present, batch.numeric, np.float32(0))
-        self._sum += filled.sum(axis=0, dtype=np.float64)
-        self._square += np.einsum("rf,rf->f", filled, filled, dtype=np.float64)
-        self._count += present.sum(axis=0)
-        self._rounds += len(batch)
-        if len(batch):
-            self._lowest = np.fmin(self._lowest, np.fmin.reduce(batch.numeric, axis=0))
-            self._highest = np.fmax(self._highest, np.fmax.reduce(batch.numeric, axis=0))
         places = np.array([self._places.setdefault(level, len(self._places)) for level in batch.levels] + [-1])
-        code = places.astype(np.int32)[batch.category.T]
+        code = np.take(places.astype(np.int32), batch.category.T)
         for column, codes in enumerate(code):
             counts = np.bincount(codes[codes >= 0], minlength=len(self._places))
             counts[: len(self._counts[column])] += self._counts[column]
             self._counts[column] = counts
-        design = np.concatenate((np.ones((len(batch), 1), dtype=np.float32), batch.numeric), axis=1)
+        design = np.ones((len(batch), 1 + batch.numeric.shape[1]), dtype=np.float32)
+        design[:, 1:] = batch.numeric
+        self._numbers.add(design)
         self.rows.add(design, code, batch.action, batch.reward, None)
 
     def finish(self, params: FeatureParams) -> Features:
         """Standardises numbers and numbers the levels, in place; returns the features."""
-        mean = self._sum / np.maximum(self._count, 1)
-        variance = self._square / np.maximum(self._count, 1) - np.square(mean)
-        spread = np.sqrt(np.maximum(variance * self._count / np.maximum(self._count - 1, 1), 0))
+        numbers = self._numbers
+        mean, spread = numbers.mean()[1:], numbers.spread()[1:]  # without the column of ones
         kept = [
             k
             for k, name in enumerate(self.known.numeric)
@@ -139,8 +130,8 @@ class _Collected:
                     self.known.numeric[k],
                     float(mean[k]),
                     float(spread[k]),
-                    (float(self._lowest[k]), float(self._highest[k])),
-                    bool(self._count[k] < self._rounds),
+                    (float(numbers.lowest[1 + k]), float(numbers.highest[1 + k])),
+                    bool(numbers.count[1 + k] < numbers.rounds),
                     params,
                 )
                 for k in kept

@@ -21,15 +21,17 @@ ROUNDS = 16_384
 @dataclass(frozen=True)
 class AdditiveParams:
     """sweeps: passes over all effects at most, before curves and pairs are sought. terms: curves and pairs at
-    most. How far effects are shrunk, and how alike actions are, is learned from the data."""
+    most. head: the share of the rounds on which both happens; where it is below 1, one more sweep sees them all.
+    How far effects are shrunk, and how alike actions are, is learned from the data."""
 
     kind: Literal["additive"] = "additive"
     sweeps: int = 4
     terms: int = 24
+    head: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.sweeps < 1 or self.terms < 0:
-            raise ValueError("sweeps must be 1 or more and terms 0 or more.")
+        if self.sweeps < 1 or self.terms < 0 or not 0 < self.head <= 1:
+            raise ValueError("sweeps must be 1 or more, terms 0 or more, and head above 0 and at most 1.")
 
 
 @dataclass(frozen=True)

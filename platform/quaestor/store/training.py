@@ -1,23 +1,29 @@
-"""Streams the rounds that may teach in record batches, ordered by event id: memory does not grow with the window."""
+"""Streams the rounds that may teach, slice by slice of time: memory does not grow with the window."""
 
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import duckdb
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from quaestor.errors import UsageError
 
 MEMORY = "512MB"
-"""What DuckDB may hold while it joins and sorts; beyond it goes to a temporary folder."""
-BATCH = 65_536
+"""What DuckDB may hold while it joins; beyond it goes to a temporary folder."""
+SLICE = 131_072
+"""Rounds in a slice, about: whole minutes are added until it has as many."""
+AHEAD = 2
+"""Slices that are read while one is used."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,11 @@ class Names:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Some rounds: numeric (round, feature), NaN where missing; category (round, feature), a place in `levels` or −1
-    where missing; action (round,), a place in the names' actions; propensity and reward (round,)."""
+    """Some rounds: event_ids (round,); numeric (round, feature), NaN where missing; category (round, feature), a place
+    in `levels` or −1 where missing; action (round,), a place in the names' actions; propensity and reward (round,)."""
 
-    numeric: NDArray[np.float32]
+    event_ids: pl.Series
+    numeric: NDArray[np.float64]
     category: NDArray[np.int32]
     levels: list[str]
     action: NDArray[np.int64]
@@ -64,8 +71,12 @@ def names(connection: duckdb.DuckDBPyConnection, system: str) -> Names:
     for _, numbers, categories in _schemas(connection, system):
         numeric.update(dict.fromkeys(numbers))
         category.update(dict.fromkeys(categories))
+    # Most rounds offer the same actions: comparing whole lists first spares most of the work.
     actions = connection.execute(
-        "select distinct unnest(eligible) as action from decisions where system = ? order by action", [system]
+        "with first as (select eligible from decisions where system = $system limit 1), "
+        "others as (select eligible from decisions where system = $system and eligible <> (from first)) "
+        "select distinct unnest(eligible) as action from (from first union all from others) order by action",
+        {"system": system},
     ).fetchall()
     if not actions:
         raise UsageError(f"No decisions of system {system!r} in the store.")
@@ -77,47 +88,114 @@ def training_batches(
 ) -> Iterator[TrainingBatch]:
     """The matured and expired rounds of a window, fallbacks left out, as `quaestor.log.maturity.judge` finds them.
 
-    Ordered by event id, whatever order they arrived in. Of several revisions in time the highest counts.
+    Ordered by time of decision and event id, whatever order they arrived in; where a batch ends depends on the times
+    alone. Of several revisions in time the highest counts. While one batch is used the next ones are read.
     """
     connection.execute(f"set memory_limit = '{MEMORY}'")
     connection.execute("set enable_progress_bar = false")
     connection.execute(f"set temp_directory = '{tempfile.gettempdir()}'")
-    place = {action: number for number, action in enumerate(known.actions)}
-    for record in connection.execute(*_query(connection, window, known)).to_arrow_reader(BATCH):
-        yield _batch(record, known, place)
+    with ThreadPoolExecutor(AHEAD) as ahead:
+        reading: deque[Future[TrainingBatch]] = deque()
+        reader = _Reader(connection, window, known)
+        for begin, end in _slices(connection, window):
+            reading.append(ahead.submit(reader.read, begin, end))
+            if len(reading) > AHEAD:
+                yield reading.popleft().result()
+        while reading:
+            yield reading.popleft().result()
 
 
-def _query(connection: duckdb.DuckDBPyConnection, window: TrainingWindow, known: Names) -> tuple[str, dict[str, Any]]:
-    parts = []
-    for schema_id, numbers, categories in _schemas(connection, window.system):
-        numeric = _listed("numeric_features", numbers, known.numeric)
-        category = _listed("category_features", categories, known.category)
-        parts.append(
-            f"select event_id, decided_at, action, propensity, {numeric}::float[] as numeric, {category} as category "
-            f"from decisions where system = $system and schema_id = '{schema_id}' and not fallback "
-            "and decided_at + $window <= $as_of and ($since is null or decided_at >= $since)"
+def _slices(connection: duckdb.DuckDBPyConnection, window: TrainingWindow) -> list[tuple[datetime, datetime]]:
+    """Spans of whole minutes, [begin, end), of about as many rounds each: a function of the rounds' times."""
+    closed = window.as_of - timedelta(hours=window.attribution_hours)
+    counts = connection.execute(
+        "select date_trunc('minute', decided_at) as begin, count(*) from decisions where system = $system "
+        "and decided_at <= $closed and ($since is null or decided_at >= $since) group by begin order by begin",
+        {"system": window.system, "closed": closed, "since": window.since},
+    ).fetchnumpy()
+    begins, rounds = counts["begin"], np.cumsum(counts["count_star()"])
+    if not len(begins):
+        return []
+    firsts = np.searchsorted(rounds, np.arange(SLICE, int(rounds[-1]), SLICE), side="left") + 1
+    edges = [moment.astype(datetime) for moment in begins[[0, *np.unique(firsts[firsts < len(begins)])]]]
+    last = begins[-1].astype(datetime) + timedelta(minutes=1)
+    return list(zip(edges, [*edges[1:], last], strict=True))
+
+
+class _Reader:
+    """Reads slices of a window."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, window: TrainingWindow, known: Names) -> None:
+        self._connection = connection
+        self._window = window
+        self._known = known
+        self._place = {action: number for number, action in enumerate(known.actions)}
+        system = window.system.replace("'", "''")
+        self._patience = timedelta(hours=window.attribution_hours)
+        last = window.as_of - self._patience
+        rounds = f"system = '{system}' and not fallback and decided_at >= $begin and decided_at < $end"
+        rounds += f" and decided_at <= timestamp '{last.isoformat()}'"
+        if window.since is not None:
+            rounds += f" and decided_at >= timestamp '{window.since.isoformat()}'"
+        self._rounds = []
+        for schema_id, numbers, categories in _schemas(connection, window.system):
+            numeric = _listed("numeric_features", numbers, known.numeric)
+            category = _listed("category_features", categories, known.category)
+            self._rounds.append(
+                f"select event_id, decided_at, action, propensity, {numeric} as numeric, "
+                f"{category} as category from decisions where {rounds} and schema_id = '{schema_id}'"
+            )
+        self._outcomes = (
+            "select event_id, observed_at, revision, reward from outcomes "
+            f"where system = '{system}' and observed_at >= $begin and observed_at < $end"
         )
-    revised = connection.execute(
-        "select count(*) from outcomes where system = ? and revision > 0", [window.system]
-    ).fetchone()
-    decided = " union all ".join(parts)
-    joined = (
-        "select d.*, o.reward, o.revision from decided d left join outcomes o on o.system = $system "
-        "and o.event_id = d.event_id and o.observed_at <= d.decided_at + $window"
+
+    def read(self, begin: datetime, end: datetime) -> TrainingBatch:
+        """The rounds decided in [begin, end)."""
+        span = {"begin": begin, "end": end}
+        with self._connection.cursor() as own:
+            table = pa.concat_tables(own.execute(query, span).to_arrow_table() for query in self._rounds)
+            span["end"] += self._patience
+            outcomes = own.execute(self._outcomes, span).to_arrow_table()
+        order = _order(table)
+        batch = _batch(table, self._rewards(table, outcomes), self._known, self._place)
+        return batch if order is None else _taken(batch, order)
+
+    def _rewards(self, table: pa.Table, outcomes: pa.Table) -> NDArray[np.float64]:
+        """The reward of each round: of its highest revision in time, or the default."""
+        place = pc.index_in(outcomes["event_id"], value_set=table["event_id"].combine_chunks())
+        asked = place.is_valid().to_numpy()
+        where = place.drop_null().to_numpy()
+        observed, revision, found = (outcomes[n].to_numpy()[asked] for n in ("observed_at", "revision", "reward"))
+        in_time = observed <= table["decided_at"].to_numpy()[where] + np.timedelta64(self._patience)
+        rising = np.flatnonzero(in_time)
+        if revision.any():
+            rising = rising[np.argsort(revision[rising], kind="stable")]  # the highest is set last
+        reward = np.full(table.num_rows, self._window.default_reward)
+        reward[where[rising]] = found[rising]
+        return reward
+
+
+def _order(table: pa.Table) -> NDArray[np.int64] | None:
+    """The order by time and event id, None where the rounds lie so already."""
+    time, name = (table[column].combine_chunks() for column in ("decided_at", "event_id"))
+    before = pc.or_(pc.less(time[:-1], time[1:]), pc.and_(pc.equal(time[:-1], time[1:]), pc.less(name[:-1], name[1:])))
+    if pc.all(before, min_count=0).as_py():
+        return None
+    frame = pl.DataFrame({"time": pl.from_arrow(time), "name": pl.from_arrow(name)})
+    return frame.select(pl.arg_sort_by("time", "name")).to_series().to_numpy().astype(np.int64)
+
+
+def _taken(batch: TrainingBatch, order: NDArray[np.int64]) -> TrainingBatch:
+    return TrainingBatch(
+        batch.event_ids[order],
+        batch.numeric[order],
+        batch.category[order],
+        batch.levels,
+        batch.action[order],
+        batch.propensity[order],
+        batch.reward[order],
     )
-    if revised and revised[0]:
-        joined += " qualify row_number() over (partition by d.event_id order by o.revision desc) = 1"
-    query = (
-        f"with decided as ({decided}) select action, propensity, numeric, category, "
-        f"coalesce(reward, $default_reward) as reward from ({joined}) order by event_id"
-    )
-    return query, {
-        "system": window.system,
-        "window": timedelta(hours=window.attribution_hours),
-        "as_of": window.as_of,
-        "since": window.since,
-        "default_reward": window.default_reward,
-    }
 
 
 def _listed(column: str, own: list[str], wanted: tuple[str, ...]) -> str:
@@ -135,17 +213,17 @@ def _schemas(connection: duckdb.DuckDBPyConnection, system: str) -> list[tuple[s
     ).fetchall()
 
 
-def _batch(record: pa.RecordBatch, known: Names, place: dict[str, int]) -> TrainingBatch:
-    actions = record["action"].dictionary_encode()
+def _batch(table: pa.Table, reward: NDArray[np.float64], known: Names, place: dict[str, int]) -> TrainingBatch:
+    rounds = table.num_rows
+    actions = table["action"].combine_chunks().dictionary_encode()
     numbers = np.array([place[name] for name in actions.dictionary.to_pylist()], dtype=np.int64)
-    words = record["category"].flatten().dictionary_encode()
-    rounds = record.num_rows
-    codes = words.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    words = pc.list_flatten(table["category"]).combine_chunks().dictionary_encode()
     return TrainingBatch(
-        numeric=record["numeric"].flatten().to_numpy(zero_copy_only=False).reshape(rounds, len(known.numeric)),
-        category=codes.reshape(rounds, len(known.category)),
+        event_ids=pl.Series(pl.from_arrow(table["event_id"])),
+        numeric=pc.list_flatten(table["numeric"]).to_numpy().reshape(rounds, len(known.numeric)),
+        category=words.indices.fill_null(-1).to_numpy().reshape(rounds, len(known.category)),
         levels=words.dictionary.cast(pa.string()).to_pylist(),
-        action=numbers[actions.indices.to_numpy(zero_copy_only=False)],
-        propensity=record["propensity"].to_numpy(zero_copy_only=False),
-        reward=record["reward"].to_numpy(zero_copy_only=False),
+        action=numbers[actions.indices.to_numpy()],
+        propensity=table["propensity"].to_numpy(),
+        reward=reward,
     )
