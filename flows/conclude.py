@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from flows.export import export_one
-from flows.outcome import Retrained, publish
-from flows.tasks import Progress, say, step
+from flows.outcome import Retrained
+from flows.tasks import say, step
 from quaestor.registry import iteration as registry
 from quaestor.registry.gate import GateParams, Stage, Verdict
 from quaestor.registry.iteration import PolicyIteration
@@ -31,35 +30,34 @@ def conclude(
     incumbent_id: str,
     candidate_id: str,
     trained: bool,
-    gate: GateParams,
-    screen: str,
-    progress: Progress,
     evaluate: Callable[[], bool],
     certify: Callable[[], bool],
+    judge: Callable[[], tuple[Verdict, bool]],
+    export: Callable[[], tuple[str, bool]],
+    advance: Callable[[], None] = lambda: None,
 ) -> Retrained:
-    """Gathers the evidence and acts on the verdict; `evaluate` and `certify` return whether they had to work.
-
-    screen: of the console, that shows such an iteration. progress: of STEPS steps, training being the first.
+    """Gathers the evidence and acts on the verdict; `evaluate` and `certify` return whether they had to work, `judge`
+    and `export` also what they came to. advance: is called after each of STEPS steps, training being the first.
 
     Nothing goes live here: a person promotes.
     """
     if candidate_id == incumbent_id:
         say(f"{system}: {candidate_id[:12]} is live already and there is nothing newer to learn from")
         return Retrained(system, incumbent_id, candidate_id, "live", (), None, ("everything",))
-    progress.advance()
+    advance()
     work = {"training": trained, "evaluation": evaluate()}
-    progress.advance()
+    advance()
     work["certificate"] = certify()
-    progress.advance()
-    verdict, work["verdict"] = judge(system, candidate_id, incumbent_id, gate)
-    progress.advance()
+    advance()
+    verdict, work["verdict"] = judge()
+    advance()
     bundle = None
     if verdict.stage == Stage.PROMOTE:
-        bundle, work["export"] = export_one(candidate_id)
+        bundle, work["export"] = export()
     say(f"{system}: {candidate_id[:12]}: {verdict.stage}. {' '.join(verdict.reasons)}")
-    progress.advance()
+    advance()
     done = tuple(name for name, worked in work.items() if not worked)
-    return publish(Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done), screen)
+    return Retrained(system, incumbent_id, candidate_id, verdict.stage, verdict.reasons, bundle, done)
 
 
 def iteration(iteration_id: str) -> PolicyIteration:

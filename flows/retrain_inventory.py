@@ -8,9 +8,10 @@ from prefect import flow
 
 from flows import inventory_case, inventory_evidence, inventory_training
 from flows.alone import alone, policies_of
-from flows.conclude import STEPS, conclude, iteration
+from flows.conclude import STEPS, conclude, iteration, judge
+from flows.export import export_one
 from flows.inventory_problem import Recorded, load_problem
-from flows.outcome import Retrained
+from flows.outcome import Retrained, publish
 from flows.plan import plan_inventory
 from flows.studies import InventoryStudy, read_inventory_study
 from flows.tasks import Progress, say, step
@@ -77,6 +78,23 @@ def reference_cost(study: InventoryStudy, recorded: Recorded, reference_id: str)
     )
 
 
+def retrain(study: InventoryStudy) -> Retrained:
+    """The same as the flow, as one plain function: for many small systems in one task."""
+    with alone(policies_of(study.system)):
+        incumbent, yardsticks = train_yardsticks.fn(study)
+        candidate, trained = train_candidate.fn(study, incumbent)
+        return conclude(
+            study.system,
+            incumbent,
+            candidate,
+            trained,
+            evaluate=lambda: evaluate.fn(study, candidate, incumbent, yardsticks),
+            certify=lambda: certify.fn(study, candidate, yardsticks[REFERENCE]),
+            judge=lambda: judge.fn(study.system, candidate, incumbent, study.gate),
+            export=lambda: export_one.fn(candidate),
+        )
+
+
 LONGEST = 24 * 3600
 """Seconds after which a run is given up; the next one goes on from its checkpoint."""
 
@@ -97,14 +115,15 @@ def run_retrain_inventory(study: Path, dry_run: bool = False) -> Retrained:
         progress = Progress(f"retrain-{params.system}", STEPS)
         incumbent, yardsticks = train_yardsticks(params)
         candidate, trained = train_candidate(params, incumbent)
-        return conclude(
+        made = conclude(
             params.system,
             incumbent,
             candidate,
             trained,
-            params.gate,
-            "inventory",
-            progress,
             evaluate=lambda: evaluate(params, candidate, incumbent, yardsticks),
             certify=lambda: certify(params, candidate, yardsticks[REFERENCE]),
+            judge=lambda: judge(params.system, candidate, incumbent, params.gate),
+            export=lambda: export_one(candidate),
+            advance=progress.advance,
         )
+        return made if made.stage == "live" else publish(made, "inventory")

@@ -9,8 +9,9 @@ from prefect import flow
 
 from flows import payments_case, payments_evidence, payments_training
 from flows.alone import alone, policies_of
-from flows.conclude import STEPS, conclude, iteration
-from flows.outcome import Retrained
+from flows.conclude import STEPS, conclude, iteration, judge
+from flows.export import export_one
+from flows.outcome import Retrained, publish
 from flows.plan import plan_payments
 from flows.studies import PaymentsStudy, read_payments_study
 from flows.tasks import Progress, say, step
@@ -50,6 +51,22 @@ def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
     )
 
 
+def retrain(study: PaymentsStudy, moment: datetime) -> Retrained:
+    """The same as the flow, as one plain function: for many small systems in one task."""
+    with alone(policies_of(study.system)):
+        incumbent, candidate, trained = refit.fn(study, moment, None)
+        return conclude(
+            study.system,
+            incumbent,
+            candidate,
+            trained,
+            evaluate=lambda: evaluate.fn(study, moment, candidate, incumbent),
+            certify=lambda: certify.fn(study, moment, candidate),
+            judge=lambda: judge.fn(study.system, candidate, incumbent, study.gate),
+            export=lambda: export_one.fn(candidate),
+        )
+
+
 LONGEST = 6 * 3600
 """Seconds after which a run is given up; what it had finished is found by the next one."""
 
@@ -73,14 +90,15 @@ def run_retrain_payments(
     with alone(policies_of(params.system)):
         progress = Progress(f"retrain-{params.system}", STEPS)
         incumbent, candidate, trained = refit(params, moment, incumbent_id)
-        return conclude(
+        made = conclude(
             params.system,
             incumbent,
             candidate,
             trained,
-            params.gate,
-            "payments",
-            progress,
             evaluate=lambda: evaluate(params, moment, candidate, incumbent),
             certify=lambda: certify(params, moment, candidate),
+            judge=lambda: judge(params.system, candidate, incumbent, params.gate),
+            export=lambda: export_one(candidate),
+            advance=progress.advance,
         )
+        return made if made.stage == "live" else publish(made, "payments")
