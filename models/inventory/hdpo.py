@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from models.inventory.data_parallel import own_part, sum_gradients, summed
 from models.inventory.layout import Layout
-from models.inventory.rollout import OrderPolicy, play, rollout
+from models.inventory.rollout import Execution, OrderPolicy, play, rollout
 from models.inventory.scenarios import Scenarios
 from quaestor.errors import QuaestorError
 from quaestor.randomness import stream_seed
@@ -27,7 +28,8 @@ class HDPOParams:
     segment: periods between two steps of the optimiser; an episode goes on from where the segment before it ended,
     and no gradient flows from one to the next (absent: one step an episode).
     scale_exponent: a scenario's loss is divided by its mean demand to this power, so that large products do not
-    drown small ones in the gradient (0 weighs them by cost, 1 by relative cost).
+    drown small ones in the gradient (0 weighs them by cost, 1 by relative cost). execution: how rollouts are computed
+    (see rollout.Execution).
     """
 
     epochs: int = 40
@@ -38,6 +40,7 @@ class HDPOParams:
     segment: int | None = None
     scale_exponent: float = 0.5
     seed: int = 0
+    execution: Execution = "auto"
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.segment or 1) < 1:
@@ -117,7 +120,7 @@ def train(
             break
         scenarios = train_scenarios(number) if callable(train_scenarios) else train_scenarios
         train_cost = _one_epoch(policy, layout.relaxed(), scenarios, optimiser, params, warmup, number)
-        dev_cost = float(mean_cost(layout, policy, dev_scenarios, warmup).mean())
+        dev_cost = _dev_cost(layout, policy, dev_scenarios, params.execution, warmup)
         if not math.isfinite(dev_cost):
             raise TrainingDivergedError(f"The dev cost of epoch {number} is {dev_cost}. {_WHAT_TO_DO}")
         curve = (*curve, Epoch(number, train_cost, dev_cost))
@@ -135,11 +138,20 @@ def mean_cost(
     policy: OrderPolicy,
     scenarios: Scenarios,
     warmup: int,
+    execution: Execution = "auto",
 ) -> Tensor:
     """Cost per store and period of each scenario after the warm-up, (batch,), without gradients."""
     with torch.no_grad():
-        cost = rollout(layout, policy, scenarios)
+        cost = rollout(layout, policy, scenarios, execution=execution)
     return cost[:, warmup:].mean(dim=1) / layout.stores
+
+
+def _dev_cost(layout: Layout, policy: OrderPolicy, scenarios: Scenarios, execution: Execution, warmup: int) -> float:
+    own = own_part(torch.arange(scenarios.batch))
+    if len(own) == scenarios.batch:
+        return float(mean_cost(layout, policy, scenarios, warmup, execution).mean())
+    cost = mean_cost(layout.rows(own), policy, scenarios.rows(own), warmup, execution)
+    return float(summed(cost.sum()) / scenarios.batch)
 
 
 _WHAT_TO_DO = "Training stopped; lower learning_rate or gradient_norm, or look for outliers in the demand."
@@ -160,26 +172,30 @@ def _one_epoch(
     segments = _segments(warmup, scenarios.periods, params.segment)
     steps = [(rows, segment) for rows in order.split(params.batch) for segment in segments]
     total = 0.0
-    for index, (rows, (first, end)) in enumerate(steps):
+    for index, (batch, (first, end)) in enumerate(steps):
+        rows = own_part(batch)
         progress = (number - 1 + index / len(steps)) / params.epochs
         optimiser.param_groups[0]["lr"] = params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
         if first == 0:
             state = scenarios.rows(rows).start
         counted = max(warmup - first, 0)
-        cost, after = play(layout.rows(rows), policy, scenarios.rows(rows).span(first, end, state))
+        part = scenarios.rows(rows).span(first, end, state)
+        cost, after = play(layout.rows(rows), policy, part, execution=params.execution)
         state = after.detach()
         cost = cost[:, counted:].sum(dim=1) / (scenarios.periods - warmup) / layout.stores
-        loss = (cost * weight[rows]).mean() * len(segments)
+        loss = (cost * weight[rows]).sum() / len(batch) * len(segments)
         optimiser.zero_grad()
         loss.backward()
+        sum_gradients(policy.parameters())
         norm = nn.utils.clip_grad_norm_(policy.parameters(), params.gradient_norm)
+        loss = summed(loss)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise TrainingDivergedError(
                 f"Epoch {number}, batch {index + 1}: the loss is {loss.item()} and its gradient norm "
                 f"{norm.item()}. {_WHAT_TO_DO}"
             )
         optimiser.step()
-        total += float(cost.detach().sum())
+        total += float(summed(cost.sum()))
     return total / scenarios.batch
 
 

@@ -116,7 +116,7 @@ class Rollout:
 
     @property
     def _tasks(self) -> int:
-        return self.problems * min(self.blocks, -(-TASKS // self.problems))
+        return self.problems * max(1, min(self.blocks, -(-TASKS // self.problems)))
 
     @property
     def _kind(self) -> str:
