@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from app.checks import Check, stops
 from app.queries.iterations import Iteration
@@ -51,14 +51,29 @@ class Asked:
     override: bool = False
 
 
+class Shown(Protocol):
+    """What every form says of itself: to whom it was shown, and when."""
+
+    @property
+    def person(self) -> str:
+        """Their name."""
+
+    @property
+    def shown_at(self) -> datetime:
+        """In UTC."""
+
+
+Form = TypeVar("Form", bound=Shown)
+
+
 @dataclass
-class Nonces:
+class Nonces(Generic[Form]):
     """Forms that were shown and not yet used, each good for one move of one person; lost with the process."""
 
-    _open: dict[str, Reviewed] = field(default_factory=dict)
+    _open: dict[str, Form] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def issue(self, reviewed: Reviewed) -> str:
+    def issue(self, reviewed: Form) -> str:
         """A nonce for a form that shows this."""
         nonce = secrets.token_urlsafe(24)
         with self._lock:
@@ -71,7 +86,7 @@ class Nonces:
         with self._lock:
             return nonce in self._open
 
-    def take(self, nonce: str, person: Person, now: datetime) -> Reviewed:
+    def take(self, nonce: str, person: Person, now: datetime) -> Form:
         """What the form showed, once. Raises NotAllowedError for a form that was never shown, was used already, is too
         old, or was shown to somebody else."""
         with self._lock:
@@ -98,7 +113,7 @@ def confirmation(iteration: Iteration) -> str:
 
 def carry_out(
     store: Store,
-    nonces: Nonces,
+    nonces: Nonces[Reviewed],
     asked: Asked,
     person: Person,
     now: datetime,

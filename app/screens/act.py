@@ -168,7 +168,7 @@ def issue(kind: Move, chosen: Iteration, found: Sequence[Check], now: Standing, 
 
 
 @st.cache_resource(show_spinner=False)
-def nonces() -> Nonces:
+def nonces() -> Nonces[Reviewed]:
     """The forms that are open, of everybody who looks at this console."""
     return Nonces()
 

@@ -1,37 +1,42 @@
-"""Feedback health: whether decisions and outcomes arrive as they should, and what was kept out and why."""
+"""Feedback health: whether decisions and outcomes arrive as they should, what drifts, what was kept out and why."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import polars as pl
 import streamlit as st
 
-from app import panels
+from app import drifts, freshness, panels
 from app.charts import feedback as charts
 from app.guard import nothing_yet, present, reading
-from app.queries.feedback import Feedback, feedback
+from app.paging import page_of
+from app.queries.feedback import PAGE, Feedback, drifted, feedback, ingested
+from app.resubmitting import quarantine
+from quaestor.alerts.limits import Limits
+from quaestor.clock import utc_now
 
 DAYS_DRAWN = 366
 
 
 def show() -> None:
     """Feedback of every system."""
-    found = reading(feedback)
-    if found.files.is_empty() and found.systems.is_empty() and found.reasons.is_empty():
+    now = utc_now().replace(second=0, microsecond=0)
+    found = reading(lambda: feedback(now.isoformat()))
+    if not found.files and found.newest.is_empty() and found.reasons.is_empty():
         nothing_yet(
             "No event has arrived yet.", "quaestor ingest decisions FILE", "brings in a file of your own events"
         )
         st.text("Or fill the store with the demo's events: make demo")
         return
     st.header(sentence(found), anchor=False)
+    freshness.lights(found.newest, now)
     st.subheader("Decisions and outcomes", anchor=False)
     systems(found)
-    arrivals(found)
-    quarantine(found)
+    one_system(found, now)
+    quarantine(found.reasons)
     st.subheader("Ingest history", anchor=False)
-    shown = found.files.with_columns(pl.col("ingested_at").dt.truncate("1s")).rename(
-        {"ingested_at": "ingested at (UTC)"}
-    )
-    panels.table(shown, "Every ingested file, newest first, with its rows")
+    history(found.files)
 
 
 def sentence(found: Feedback) -> str:
@@ -39,10 +44,8 @@ def sentence(found: Feedback) -> str:
     decisions, kept_out = int(found.systems["decisions"].sum()), int(found.reasons["rows"].sum())
     pending = int(found.systems["pending"].sum())
     waits = {0: "no row waits", 1: "1 row waits"}.get(kept_out, f"{kept_out:,} rows wait")
-    return (
-        f"{len(found.files):,} files were ingested; of {decisions:,} decisions {pending:,} are pending; "
-        f"{waits} in quarantine."
-    )
+    files = "1 file was" if found.files == 1 else f"{found.files:,} files were"
+    return f"{files} ingested; of {decisions:,} decisions {pending:,} are pending; {waits} in quarantine."
 
 
 def systems(found: Feedback) -> None:
@@ -66,16 +69,47 @@ def systems(found: Feedback) -> None:
     st.caption(
         "Matured: the attribution window closed on an outcome. Expired: it closed on none, and the round counts as the "
         "declared default. Pending: it is still open, and the round teaches nothing yet. The window is that of the "
-        "newest iteration. Delay: from a decision to its outcome."
+        "newest iteration. Delay: from a decision to its first outcome, rounded up to a minute within the first hour "
+        "and to an hour beyond."
     )
 
 
-def arrivals(found: Feedback) -> None:
-    """Decisions by day for one system."""
-    if found.days.is_empty():
+@st.fragment
+def one_system(found: Feedback, now: datetime) -> None:
+    """Arrivals by day and drift of one system."""
+    names = found.newest["system"].unique(maintain_order=True).sort().to_list()
+    if not names:
         return
-    system = st.selectbox("System", found.days["system"].unique(maintain_order=True).to_list())
+    system = str(st.selectbox("System", names, key="feedback system"))
+    arrivals(found, system)
+    st.subheader("Drift", anchor=False)
+    drift = reading(lambda: drifted(system, now.isoformat()))
+    st.text(drifts.told(drift))
+    levels = drifts.levels(drift)
+    if not levels.is_empty():
+        panels.table(levels, "Failures and demand before and now, with what chance explains")
+    features = drifts.features(drift)
+    if not features.is_empty():
+        drawn = charts.features_chart(features.head(drifts.FEATURES_DRAWN), Limits().feature_shift or 0.0)
+        st.altair_chart(drawn, alt="How far each feature moved, with what chance alone would show and the limit")
+        st.caption(
+            "The tick is what chance alone would show at most. Square: recent rounds have a category never seen before."
+            + (
+                f" The {drifts.FEATURES_DRAWN} that moved furthest of {len(features):,} are drawn."
+                if len(features) > drifts.FEATURES_DRAWN
+                else ""
+            )
+        )
+    demand = drifts.demand(drift)
+    if not demand.is_empty():
+        st.altair_chart(charts.demand_chart(demand), alt=f"Demand of {system} by period")
+
+
+def arrivals(found: Feedback, system: str) -> None:
+    """Decisions by day for one system."""
     days = found.days.filter(pl.col("system") == system)
+    if days.is_empty():
+        return
     drawn = days.tail(DAYS_DRAWN).select(
         "day",
         pl.col("with_outcome").alias("with an outcome"),
@@ -87,17 +121,15 @@ def arrivals(found: Feedback) -> None:
         st.caption(f"The newest {DAYS_DRAWN} days of {len(days):,} are drawn.")
 
 
-def quarantine(found: Feedback) -> None:
-    """What was kept out, and why."""
-    st.subheader("Quarantine", anchor=False)
-    if found.reasons.is_empty():
-        st.text("No row waits in quarantine.")
+@st.fragment
+def history(files: int) -> None:
+    """A page of what was ingested, newest first."""
+    if not files:
+        st.text("No file was ingested.")
         return
-    times = [pl.col(name).dt.truncate("1s").alias(f"{name.split('_')[0]} (UTC)") for name in ("first_at", "last_at")]
-    panels.table(
-        found.reasons.select("system", "kind", "code", "rows", pl.col("reason").alias("reason, by example"), *times),
-        "Rows in quarantine by system, kind and code, with a reason",
-    )
+    page = page_of(files, PAGE, "history page", "files")
+    shown = reading(lambda: ingested(page)).with_columns(pl.col("ingested_at").dt.truncate("1s"))
+    panels.table(shown.rename({"ingested_at": "ingested at (UTC)"}), "Ingested files, newest first, with their rows")
 
 
 if __name__ == "__main__":

@@ -204,6 +204,7 @@ def rounds() -> dict[str, Any]:
         "digest": "rounds",
         "as_of": "2026-03-04T00:00:00",
         "attribution_hours": 72.0,
+        "default_reward": 0.0,
         "defaulted_share": 0.02,
         "rounds": 80_000,
         "actions": {"card": 20_000, "token": 60_000},

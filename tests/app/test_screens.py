@@ -166,18 +166,6 @@ def test_an_expired_certificate_says_so_wherever_it_is_shown(settings: Settings,
     assert "Certificate: stop" in said(opened("inventory"))
 
 
-def test_feedback_counts_rounds_and_says_why_rows_wait(settings: Settings, filled: Filled) -> None:
-    test = opened("feedback_health")
-    assert not test.exception
-    row = test.dataframe[0].value.iloc[0]
-    assert (row["system"], row["decisions"], row["with outcome"]) == ("cards", 120, 90)
-    assert row["matured"] + row["expired"] + row["pending"] == 120
-    assert row["window (hours)"] == 72
-    reasons = test.dataframe[1].value.iloc[0]
-    assert (reasons["code"], reasons["rows"]) == (quarantine.UNKNOWN_DECISION, 1)
-    assert len(test.dataframe[2].value) == 2
-
-
 def test_what_a_person_closed_is_not_offered_again(settings: Settings, filled: Filled) -> None:
     reject(settings.store, filled.graph, "tester", "too dear")
     assert not any("promote" in command for command in commands(opened("overview")))

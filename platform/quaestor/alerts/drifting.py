@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -26,33 +27,62 @@ FEWEST = 200
 """Rounds that either window needs before features are compared."""
 
 
+@dataclass(frozen=True)
+class Failures:
+    """The rewards of closed rounds in the reference and in the recent days, and the recent share of rounds that had no
+    outcome in time; before is None where the reference is too short."""
+
+    before: drift.Moments | None
+    after: drift.Moments
+    defaulted_share: float
+    default_reward: float
+
+
+@dataclass(frozen=True)
+class FeatureShift:
+    """How far a feature moved, and the share of recent rounds in levels that the reference never had."""
+
+    feature: str
+    shift: drift.Shift
+    unseen: float
+
+
+@dataclass(frozen=True)
+class FeatureShifts:
+    """Every feature of a system; compared: rounds, of so many."""
+
+    shifts: tuple[FeatureShift, ...]
+    compared: int
+    rounds: int
+
+    @property
+    def sampled(self) -> str:
+        """On how many rounds they were compared, in words."""
+        return (
+            f"{self.compared:,} of {self.rounds:,} rounds" if self.compared < self.rounds else f"{self.rounds:,} rounds"
+        )
+
+
 def outcomes(connection: Connection, system: str, limits: Limits, now: datetime) -> Iterator[Alarm]:
     """Failures that became more or fewer, and rounds without an outcome in time, among rounds that have closed."""
-    maturity = declared_maturity(connection, system)
-    if maturity is None or (limits.negative_rate is None and limits.defaulted_share is None):
+    if limits.negative_rate is None and limits.defaulted_share is None:
         return
-    until = windows.newest_decision(connection, system, now - timedelta(hours=maturity.attribution_hours))
-    if until is None:
+    found = failures(connection, system, limits, now)
+    if found is None:
         return
-    wanted = Windows.before(until, limits.days, limits.reference_days)
-    found = windows.rewards(connection, system, wanted, maturity.attribution_hours, maturity.default_reward)
-    by_window = {row["recent"]: row for row in found.iter_rows(named=True)}
-    if True not in by_window:
-        return
-    now_row = by_window[True]
-    if limits.defaulted_share is not None and now_row["defaulted_share"] > limits.defaulted_share:
+    if limits.defaulted_share is not None and found.defaulted_share > limits.defaulted_share:
         yield Alarm(
             "missing outcomes",
             system,
             "outcomes",
             "watch",
-            f"{system}: {now_row['defaulted_share']:.1%} of the {now_row['rounds']:,} rounds closed in the last "
-            f"{limits.days:g} days had no outcome in time and count as {maturity.default_reward:g}; at most "
+            f"{system}: {found.defaulted_share:.1%} of the {found.after.count:,} rounds closed in the last "
+            f"{limits.days:g} days had no outcome in time and count as {found.default_reward:g}; at most "
             f"{limits.defaulted_share:.1%} is borne.",
         )
-    if limits.negative_rate is None or not windows.is_covered(connection, system, wanted):
+    before, after = found.before, found.after
+    if limits.negative_rate is None or before is None:
         return
-    before, after = (drift.Moments(row["rounds"], row["mean"], row["variance"]) for row in (by_window[False], now_row))
     if drift.mean_shift(before, after, limits.error_rate).beyond(limits.negative_rate):
         yield Alarm(
             "negative rate",
@@ -64,53 +94,88 @@ def outcomes(connection: Connection, system: str, limits: Limits, now: datetime)
         )
 
 
+def failures(connection: Connection, system: str, limits: Limits, now: datetime) -> Failures | None:
+    """The rewards of closed rounds before and now; None where no iteration says how long outcomes may take, or no
+    round has closed lately."""
+    maturity = declared_maturity(connection, system)
+    if maturity is None:
+        return None
+    until = windows.newest_decision(connection, system, now - timedelta(hours=maturity.attribution_hours))
+    if until is None:
+        return None
+    wanted = Windows.before(until, limits.days, limits.reference_days)
+    found = windows.rewards(connection, system, wanted, maturity.attribution_hours, maturity.default_reward)
+    by_window = {row["recent"]: row for row in found.iter_rows(named=True)}
+    if True not in by_window:
+        return None
+    moments = {recent: drift.Moments(row["rounds"], row["mean"], row["variance"]) for recent, row in by_window.items()}
+    covered = windows.is_covered(connection, system, wanted)
+    return Failures(
+        moments.get(False) if covered else None,
+        moments[True],
+        by_window[True]["defaulted_share"],
+        maturity.default_reward,
+    )
+
+
 def features(connection: Connection, system: str, limits: Limits, now: datetime) -> Iterator[Alarm]:
     """Features whose distribution moved, and categories with levels never seen before."""
-    until = windows.newest_decision(connection, system, now)
-    if until is None or (limits.feature_shift is None and limits.unseen_share is None):
+    if limits.feature_shift is None and limits.unseen_share is None:
         return
+    found = feature_shifts(connection, system, limits, now)
+    if found is None:
+        return
+    for each in found.shifts:
+        if limits.unseen_share is not None and each.unseen > limits.unseen_share:
+            yield Alarm(
+                "features",
+                system,
+                each.feature,
+                "stop",
+                f"{system}: {each.unseen:.0%} of the rounds of the last {limits.days:g} days have a {each.feature} "
+                f"that was never seen in the {limits.reference_days:g} days before ({found.sampled}): was something "
+                "renamed?",
+            )
+        elif limits.feature_shift is not None and each.shift.beyond(limits.feature_shift):
+            yield Alarm(
+                "features",
+                system,
+                each.feature,
+                "watch",
+                f"{system}: {each.feature} has moved: its population stability index is {each.shift.size:.2f} (limit "
+                f"{limits.feature_shift:g}, chance alone stays below {each.shift.by_chance:.3f}; {found.sampled}).",
+            )
+
+
+def feature_shifts(connection: Connection, system: str, limits: Limits, now: datetime) -> FeatureShifts | None:
+    """How far every feature moved; None where either window holds too little to compare."""
+    until = windows.newest_decision(connection, system, now)
+    if until is None:
+        return None
     wanted = Windows.before(until, limits.days, limits.reference_days)
     if not windows.is_covered(connection, system, wanted):
-        return
+        return None
     frame, total = windows.contexts(connection, system, wanted, ROWS)
     recent = frame["recent"].to_numpy().astype(np.bool_)
     if min(recent.sum(), (~recent).sum()) < FEWEST:
-        return
+        return None
     names = [name for name in frame.columns if name.startswith(("numeric_", "category_"))]
-    sampled = f"{len(frame):,} of {total:,} rounds" if len(frame) < total else f"{total:,} rounds"
+    shifts = []
     for name in names:
-        feature = name.partition("_")[2]
         before, after, strange = (numeric if name.startswith("numeric_") else category)(frame[name], recent)
         shift = drift.stability_index(before, after, limits.error_rate / len(names))
-        if limits.unseen_share is not None and strange > limits.unseen_share:
-            yield Alarm(
-                "features",
-                system,
-                feature,
-                "stop",
-                f"{system}: {strange:.0%} of the rounds of the last {limits.days:g} days have a {feature} that was "
-                f"never seen in the {limits.reference_days:g} days before ({sampled}): was something renamed?",
-            )
-        elif limits.feature_shift is not None and shift.beyond(limits.feature_shift):
-            yield Alarm(
-                "features",
-                system,
-                feature,
-                "watch",
-                f"{system}: {feature} has moved: its population stability index is {shift.size:.2f} (limit "
-                f"{limits.feature_shift:g}, chance alone stays below {shift.by_chance:.3f}; {sampled}).",
-            )
+        shifts.append(FeatureShift(name.partition("_")[2], shift, strange))
+    return FeatureShifts(tuple(shifts), len(frame), total)
 
 
 def demand(connection: Connection, system: str, limits: Limits) -> Iterator[Alarm]:
     """Demand that rose or fell."""
     if limits.demand_shift is None:
         return
-    totals = windows.demand_totals(connection, system)["units"].to_numpy()
-    last = totals[-(limits.demand_periods + limits.demand_reference) :]
-    if len(last) <= limits.demand_periods:
+    found = demand_shift(connection, system, limits)
+    if found is None:
         return
-    shift = drift.level_shift(last, limits.demand_periods, limits.error_rate)
+    shift, reference = found
     if shift.beyond(limits.demand_shift):
         yield Alarm(
             "demand",
@@ -118,9 +183,18 @@ def demand(connection: Connection, system: str, limits: Limits) -> Iterator[Alar
             "units",
             "watch",
             f"{system}: demand of the last {limits.demand_periods} periods is {shift.size:+.0%} from the "
-            f"{len(last) - limits.demand_periods} before (limit {limits.demand_shift:.0%} either way; chance alone "
+            f"{reference} before (limit {limits.demand_shift:.0%} either way; chance alone "
             f"stays within {shift.by_chance:.0%}).",
         )
+
+
+def demand_shift(connection: Connection, system: str, limits: Limits) -> tuple[drift.Shift, int] | None:
+    """How far the newest periods' demand lies from that of the periods before them, and how many those are."""
+    totals = windows.demand_totals(connection, system)["units"].to_numpy()
+    last = totals[-(limits.demand_periods + limits.demand_reference) :]
+    if len(last) <= limits.demand_periods:
+        return None
+    return drift.level_shift(last, limits.demand_periods, limits.error_rate), len(last) - limits.demand_periods
 
 
 def declared_maturity(connection: Connection, system: str) -> MaturityParams | None:

@@ -6,7 +6,15 @@ import sys
 
 import typer
 
-from quaestor.cli import certificate_commands, deciding, evaluating, flow_commands, operating, registry_commands
+from quaestor.cli import (
+    certificate_commands,
+    deciding,
+    evaluating,
+    flow_commands,
+    operating,
+    quarantining,
+    registry_commands,
+)
 from quaestor.errors import QuaestorError
 
 app = typer.Typer(
@@ -24,6 +32,7 @@ app.command("alerts")(operating.alerts)
 app.command("retention")(flow_commands.retention)
 app.command("backfill")(flow_commands.backfill)
 app.add_typer(operating.config_app, name="config")
+app.add_typer(quarantining.quarantine_app, name="quarantine")
 app.command("iterations")(registry_commands.iterations)
 app.command("estimate-propensities")(evaluating.estimate_propensities)
 app.command("evaluate")(evaluating.evaluate)

@@ -16,7 +16,7 @@ from quaestor.errors import QuaestorError, UsageError
 from quaestor.log.columns import KINDS, Kind, typed
 from quaestor.log.contracts import Checked, check
 from quaestor.log.formats import Part, reader
-from quaestor.store import Connection, Store, events, files, quarantine
+from quaestor.store import Connection, Store, events, files, quarantine, round_hours
 from quaestor.study import parse
 
 _INTAKES: dict[Kind, Callable[[Connection, str], events.Intake]] = {
@@ -90,6 +90,7 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
             summary = _refuse(connection, "decisions", refused, summary)
         for kind in (kind for kind in KINDS if kind in intakes):  # decisions first: outcomes look for theirs
             summary = _settle(connection, kind, intakes[kind].finish(), summary)
+        round_hours.tell(connection, digest)
         files.record(connection, digest, path.name, file_format, asdict(summary))
     return summary
 

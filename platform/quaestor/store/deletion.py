@@ -7,6 +7,8 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
+from quaestor.store import round_hours
+
 _OLD = {
     "decisions": "decisions where system = $system and decided_at < $up_to",
     "outcomes": (
@@ -28,6 +30,8 @@ def count(connection: duckdb.DuckDBPyConnection, kind: str, system: str, up_to: 
 def delete(connection: duckdb.DuckDBPyConnection, kind: str, system: str, up_to: datetime) -> None:
     """Deletes the rows of a kind that are older than a moment (UTC)."""
     connection.execute(f"delete from {_OLD[kind]}", {"system": system, "up_to": up_to})
+    if kind in ("decisions", "outcomes"):
+        round_hours.tell_anew(connection)
 
 
 def write_down(

@@ -24,3 +24,9 @@ def record(
         "insert into ingested_files values (?, ?, ?, ?, ?)",
         [digest, name, file_format, json.dumps(summary), utc_now()],
     )
+
+
+def count(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many files were ever ingested."""
+    row = connection.execute("select count(*) from ingested_files").fetchone()
+    return int(row[0]) if row else 0

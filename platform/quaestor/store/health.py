@@ -38,40 +38,15 @@ def quarantine_reasons(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     ).pl()
 
 
-def ingest_history(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Every ingested file, newest first: name, format, ingested_at and the counts of its summary."""
+def ingest_history(connection: duckdb.DuckDBPyConnection, rows: int | None = None, after: int = 0) -> pl.DataFrame:
+    """Ingested files, newest first, so many after the first so many: name, format, ingested_at and the counts of each
+    summary."""
     return connection.execute(
         "select name, format, ingested_at, (summary->>'rows')::bigint as rows, (summary->>'added')::bigint as added, "
         "(summary->>'duplicate')::bigint as duplicate, (summary->>'quarantined')::bigint as quarantined, "
-        "(summary->>'released')::bigint as released from ingested_files order by ingested_at desc, name"
-    ).pl()
-
-
-def feedback(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """How each system's feedback stands: decisions, how many have an outcome, the newest of each, and the median delay
-    from a decision to its outcome, to the minute."""
-    return connection.execute(
-        """
-        with delays as (
-            select system, date_diff('minute', decided_at, observed_at) as minutes, count(*) as rounds
-            from outcomes where revision = 0 group by all
-        ), cumulated as (
-            select *, sum(rounds) over (partition by system order by minutes) as until,
-                sum(rounds) over (partition by system) as total
-            from delays
-        ), answered as (
-            select system, any_value(total)::bigint as with_outcome,
-                min(minutes) filter (until >= total / 2) / 60 as median_delay_hours
-            from cumulated group by system
-        ), latest as (
-            select system, max(observed_at) as newest_outcome from outcomes group by system
-        )
-        select system, count(*) as decisions, coalesce(any_value(with_outcome), 0) as with_outcome,
-            max(decided_at) as newest_decision, any_value(newest_outcome) as newest_outcome,
-            any_value(median_delay_hours) as median_delay_hours
-        from decisions left join answered using (system) left join latest using (system)
-        group by system order by system
-        """
+        "(summary->>'released')::bigint as released from ingested_files "
+        "order by ingested_at desc, name, digest limit ? offset ?",
+        [rows, after],
     ).pl()
 
 

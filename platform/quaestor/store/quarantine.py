@@ -108,3 +108,25 @@ def release(connection: duckdb.DuckDBPyConnection, row_digests: pl.Series) -> No
         [utc_now()],
     )
     connection.unregister("released_frame")
+
+
+def waiting(
+    connection: duckdb.DuckDBPyConnection,
+    system: str,
+    kind: str,
+    code: str,
+    rows: int | None = None,
+    after: int = 0,
+) -> pl.DataFrame:
+    """Waiting rows of one system, kind and code, in the order of their files, so many after the first so many:
+    row_digest, file, row_number, reason, content (JSON), quarantined_at."""
+    return connection.execute(
+        """
+        select row_digest, coalesce(name, '') as file, row_number, reason, content::varchar as content, quarantined_at
+        from quarantine left join ingested_files on digest = file_digest
+        where system = ? and kind = ? and code = ? and released_at is null
+        order by quarantined_at, file_digest, row_number, row_digest
+        limit ? offset ?
+        """,
+        [system, kind, code, rows, after],
+    ).pl()

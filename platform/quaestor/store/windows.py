@@ -51,17 +51,35 @@ def rewards(
     without an outcome in time. `until` has to lie a whole attribution window back."""
     return connection.execute(
         """
-        with joined as (
-            select d.decided_at >= $cut as recent, o.reward
-            from decisions d left join outcomes o on o.system = d.system and o.event_id = d.event_id
-                and o.observed_at <= d.decided_at + $attribution
-            where d.system = $system and not d.fallback and d.decided_at between $first and $until
-            qualify row_number() over (partition by d.event_id order by o.revision desc) = 1
+        with closed as (
+            select key_hash, decided_at >= $cut as recent, fallback from decisions
+            where system = $system and decided_at between $first and $until
+        ), timely as (
+            select event_id, key_hash, decided_at >= $cut as recent, revision, reward from outcomes
+            where system = $system and decided_at between $first and $until
+                and observed_at <= decided_at + $attribution
+                and key_hash not in (select key_hash from closed where fallback)
+        ), answered as (
+            select recent, reward from timely where key_hash not in (select key_hash from timely where revision > 0)
+            union all
+            select recent, arg_max(reward, revision) from timely
+            where key_hash in (select key_hash from timely where revision > 0) group by recent, event_id
+        ), counted as (
+            select recent, count(*) as rounds from closed where not fallback group by recent
+        ), summed as (
+            select recent, count(*) as answers, sum(reward) as total, sum(reward * reward) as squares
+            from answered group by recent
+        ), whole as (
+            select recent, rounds, rounds - coalesce(answers, 0) as missing,
+                coalesce(total, 0) + missing * $default_reward as total,
+                coalesce(squares, 0) + missing * $default_reward * $default_reward as squares
+            from counted left join summed using (recent)
         )
-        select recent, count(*) as rounds, avg(coalesce(reward, $default_reward)) as mean,
-            coalesce(var_samp(coalesce(reward, $default_reward)), 0) as variance,
-            avg((reward is null)::integer) as defaulted_share
-        from joined group by recent order by recent
+        select recent, rounds, total / rounds as mean,
+            case when rounds > 1 then greatest(squares - total * total / rounds, 0) / (rounds - 1) else 0 end
+                as variance,
+            missing / rounds as defaulted_share
+        from whole order by recent
         """,
         {
             "system": system, "first": windows.first, "cut": windows.cut, "until": windows.until,
@@ -75,7 +93,7 @@ def contexts(
 ) -> tuple[pl.DataFrame, int]:
     """The contexts of both windows as columns recent, numeric_… and category_…, and how many rounds there were.
 
-    Of more than about `rows` a sample is taken by the hash of the event id: the same one every time.
+    Of more than about `rows` a sample is taken by the hash of system and event id: the same one every time.
     """
     where = "system = $system and decided_at between $first and $until"
     named = {"system": system, "first": windows.first, "until": windows.until}
@@ -92,7 +110,7 @@ def contexts(
         frames.append(
             connection.execute(
                 f"select {', '.join(['decided_at >= $cut as recent', *columns])} from decisions "
-                f"where {where} and schema_id = $schema_id and hash(event_id) % $every = 0",
+                f"where {where} and schema_id = $schema_id and key_hash % $every = 0",
                 {**named, "cut": windows.cut, "schema_id": schema_id, "every": max(1, total // rows)},
             ).pl()
         )
