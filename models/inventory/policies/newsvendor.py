@@ -42,8 +42,8 @@ class NewsvendorPolicy(nn.Module):
         self.params = params
         if layout.batch > 1 and params.quantile == "ratio":
             raise UsageError(
-                "A newsvendor's quantile is a ratio of one network's costs, but these scenarios each have costs of their "
-                "own; set quantile = 'learned'."
+                "A newsvendor's quantile is a ratio of one network's costs, but each of these scenarios has its own "
+                "costs; set quantile = 'learned'."
             )
         fastest = _fastest_source(layout).log().clamp(min=-30)
         underage, holding = (cost.mean(dim=0) for cost in (layout.underage_cost, layout.holding_cost))
