@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from quaestor.errors import QuaestorError
 from quaestor.settings import Settings
 
-
 SUBJECT = "sub:"
 
 

@@ -39,7 +39,7 @@ class Desk:
     """A person before a form."""
 
     settings: Settings
-    nonces: Nonces
+    nonces: Nonces[Reviewed]
     person: Person = APPROVER
 
     def review(self, move: Move, iteration_id: str, at: datetime | None = None) -> tuple[str, Iteration]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import duckdb
 import polars as pl
@@ -25,8 +25,10 @@ def decisions(
     frames = []
     for schema_id, numeric, category in connection.execute(
         "select schema_id, numeric_names, category_names from context_schemas "
-        "semi join (select distinct schema_id from decisions where system = ?) using (schema_id) order by schema_id",
-        [system],
+        "semi join (select distinct schema_id from decisions where system = $system "
+        "and ($since is null or decided_at >= $since) and ($until is null or decided_at < $until)) using (schema_id) "
+        "order by schema_id",
+        {"system": system, "since": since, "until": until},
     ).fetchall():
         features = [f"numeric_features[{i}] as {_quoted('numeric_' + name)}" for i, name in enumerate(numeric, 1)]
         features += [f"category_features[{i}] as {_quoted('category_' + name)}" for i, name in enumerate(category, 1)]
@@ -66,18 +68,20 @@ def one_decision(connection: duckdb.DuckDBPyConnection, event_id: str, system: s
 
     Raises UsageError when there is none, or when several systems have one and none was named.
     """
+    owners = [system] if system is not None else list(systems(connection))
     found = connection.execute(
-        "select distinct system from decisions where event_id = ? and (?::varchar is null or system = ?) order by 1",
-        [event_id, system, system],
+        f"select system, decided_at from decisions where event_id = $event_id and list_contains($owners, system) "
+        f"{_by_hash(connection, owners, event_id)} order by system",
+        {"event_id": event_id, "owners": owners},
     ).fetchall()
     if not found:
         raise UsageError(f"No decision {event_id!r} in the store.")
     if len(found) > 1:
         raise UsageError(
-            f"Several systems have a decision {event_id!r}: {', '.join(s for (s,) in found)}; add --system."
+            f"Several systems have a decision {event_id!r}: {', '.join(s for s, _ in found)}; add --system."
         )
-    (owner,) = found[0]
-    return decisions(connection, owner, event_id=event_id)
+    owner, decided_at = found[0]
+    return decisions(connection, owner, decided_at, decided_at + timedelta(microseconds=1), event_id)
 
 
 def newest_decisions(connection: duckdb.DuckDBPyConnection, system: str, most: int) -> pl.DataFrame:
@@ -102,13 +106,14 @@ def newest_decisions(connection: duckdb.DuckDBPyConnection, system: str, most: i
 
 def systems(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """Every system with a decision in the store, by name."""
-    return tuple(row[0] for row in connection.execute("select distinct system from decisions order by 1").fetchall())
+    return tuple(row[0] for row in connection.execute("select distinct system from round_hours order by 1").fetchall())
 
 
 def newest_reward(connection: duckdb.DuckDBPyConnection, system: str, event_id: str) -> float | None:
     """The reward of the highest revision of an event's outcome, if there is one."""
     row = connection.execute(
-        "select reward from outcomes where system = ? and event_id = ? order by revision desc limit 1",
+        "select reward from outcomes where system = ? and event_id = ? "
+        f"{_by_hash(connection, [system], event_id)} order by revision desc limit 1",
         [system, event_id],
     ).fetchone()
     return float(row[0]) if row else None
@@ -121,6 +126,19 @@ def outcomes(connection: duckdb.DuckDBPyConnection, system: str) -> pl.DataFrame
         "order by event_id, revision",
         [system],
     ).pl()
+
+
+def _by_hash(connection: duckdb.DuckDBPyConnection, owners: list[str], event_id: str) -> str:
+    """A condition that an event of these systems meets, and that reads eight bytes a row instead of whole ids; none
+    where the hashes are of another version of DuckDB."""
+    row = connection.execute(
+        "select (select max(probe) from key_hashing) = hash('quaestor', 'key'), "
+        "list(hash(system, $event_id::varchar)) from (select unnest($owners::varchar[]) as system)",
+        {"owners": owners, "event_id": event_id},
+    ).fetchone()
+    if row is None or not row[0] or not row[1]:
+        return ""
+    return f"and key_hash in ({', '.join(str(int(each)) for each in row[1])})"
 
 
 def _quoted(name: str) -> str:

@@ -1,0 +1,128 @@
+"""The console in a real Chromium: its server over a store, pages that note what they ask for, and waiting for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from tests.conftest import ROOT
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WANTED = "Debian's package `chromium`, or `playwright install chromium` elsewhere"
+
+
+@dataclass
+class Heard:
+    """What a page asked for and complained about."""
+
+    hosts: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> None:
+        """Notes every request and every complaint of a page."""
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or "none"))
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def console(
+    data: Path,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+    port: int | None = None,
+) -> Iterator[str]:
+    """The console's server over a data folder, its log in `folder`; its address."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app/console.py", "--server.port", str(port), *options]
+    surroundings = {**os.environ, "QUAESTOR_DATA": str(data.absolute()), **(environment or {})}
+    with (folder / "console.log").open("ab") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(f"http://localhost:{port}/_stcore/health"):
+                assert server.poll() is None, (folder / "console.log").read_text()
+                assert time.monotonic() < deadline, "the console did not answer within a minute"
+                time.sleep(0.2)
+            yield f"http://localhost:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A real Chromium: the system's, or playwright's own. Skips loudly where there is none, or fails where one is
+    required."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable(playwright), args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+def executable(playwright: Playwright) -> str:
+    """Where Chromium is."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), playwright.chromium.executable_path)
+    if not Path(found).exists():
+        if os.environ.get("QUAESTOR_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"expected Chromium, found none: install {WANTED}")
+        pytest.skip(f"NO BROWSER TEST WAS RUN: there is no Chromium here ({WANTED})")
+    return found
+
+
+@contextmanager
+def browsing(**context: Any) -> Iterator[tuple[Page, Heard]]:
+    """A page of a real Chromium, and what it asks for and complains about meanwhile."""
+    heard = Heard()
+    with chromium() as browser:
+        page = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context}).new_page()
+        heard.listen(page)
+        yield page, heard
+
+
+def settled(page: Page) -> None:
+    """Waits until the screen has run to its end and every chart on it is drawn."""
+    page.get_by_test_id("stApp").wait_for()
+    page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")
+    page.wait_for_timeout(300)
+    for chart in page.get_by_test_id("stVegaLiteChart").all():
+        chart.locator("canvas, svg").first.wait_for(state="attached")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
