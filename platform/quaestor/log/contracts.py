@@ -89,7 +89,7 @@ _RULES: dict[Kind, tuple[_Rule, ...]] = {
         _Rule(
             "not_eligible",
             "the action taken must be in the eligible set it was chosen from",
-            pl.col("position").is_not_null(),
+            pl.col("position") >= 0,
             "action",
         ),
         _Rule(

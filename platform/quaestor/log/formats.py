@@ -87,17 +87,28 @@ def _tables(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
     if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"{path.name}: expected a .parquet or .csv file.")
     try:
-        lazy = pl.scan_csv(path, infer_schema=False) if path.suffix == ".csv" else pl.scan_parquet(path)
-        start, rest = 0, lazy.head(0).collect()
-        for batch in lazy.collect_batches(chunk_size=ROWS):
-            rest = pl.concat([rest, batch])
-            while len(rest) >= ROWS:
-                yield start, rest[:ROWS]
-                start, rest = start + ROWS, rest[ROWS:]
-        if start == 0 or len(rest):
-            yield start, rest
+        yield from _csv_parts(path) if path.suffix == ".csv" else _parquet_parts(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         cause = str(error).splitlines()[0]
         raise QuaestorError(
             f"{path.name} cannot be read as {path.suffix[1:]} ({cause}); it may be truncated. Export it again."
         ) from None
+
+
+def _parquet_parts(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
+    lazy = pl.scan_parquet(path)
+    rows = lazy.select(pl.len()).collect().item()
+    for start in range(0, max(rows, 1), ROWS):
+        yield start, lazy.slice(start, ROWS).collect()
+
+
+def _csv_parts(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
+    lazy = pl.scan_csv(path, infer_schema=False)
+    start, rest = 0, lazy.head(0).collect()
+    for batch in lazy.collect_batches(chunk_size=ROWS):
+        rest = pl.concat([rest, batch])
+        while len(rest) >= ROWS:
+            yield start, rest[:ROWS]
+            start, rest = start + ROWS, rest[ROWS:]
+    if start == 0 or len(rest):
+        yield start, rest

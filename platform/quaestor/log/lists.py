@@ -16,20 +16,28 @@ SUM = 1e-6
 """How far from 1 the propensities of a round may sum."""
 EQUAL = 1e-9
 """How far the propensity of the action taken may be from its entry in the list."""
+_STEP = 65_536
 
 
 def with_list_facts(decisions: pl.DataFrame) -> pl.DataFrame:
     """Adds distinct_eligible (at least one action is named, each once, none empty), position (of the action taken among
-    them, null where it is not there) and matching_propensities (absent, or one probability for each eligible action,
+    them, −1 where it is not there) and matching_propensities (absent, or one probability for each eligible action,
     summing to 1 and agreeing with `propensity`)."""
+    slices = [decisions[start : start + _STEP] for start in range(0, max(len(decisions), 1), _STEP)]
+    return decisions.hstack(pl.concat(_facts(rows) for rows in slices))
+
+
+def _facts(decisions: pl.DataFrame) -> pl.DataFrame:
     eligible = _Lists.of(decisions["eligible"])
     names = pc.dictionary_encode(eligible.entries)
     code = names.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     position = _position(eligible, code, names.dictionary, decisions["action"])
-    return decisions.with_columns(
-        pl.Series("distinct_eligible", _distinct(eligible, code, names.dictionary)),
-        pl.Series("matching_propensities", _matching(decisions, eligible, position)),
-        pl.Series("position", position, dtype=pl.Int64).replace(-1, None),
+    return pl.DataFrame(
+        {
+            "distinct_eligible": _distinct(eligible, code, names.dictionary),
+            "matching_propensities": _matching(decisions, eligible, position),
+            "position": position,
+        }
     )
 
 

@@ -77,18 +77,17 @@ def append(connection: duckdb.DuckDBPyConnection, table: Table, staged: str, fil
             select key_hash from {staged} group by key_hash having count(*) > 1
             union select key_hash from {table.name} where key_hash in (select key_hash from {staged})
     """)
-    insert(connection, table, f"select {table.columns} from {staged} anti join doubted using (key_hash)", file_digest)
+    connection.execute(insertion(table, f"from {staged} anti join doubted using (key_hash)"), [file_digest])
     count = connection.execute(f"select count(*) from {staged} anti join doubted using (key_hash)").fetchone()
     judged = _judge(connection, table, staged, file_digest)
     connection.execute("drop table doubted")
     return Appended(judged.added + (int(count[0]) if count else 0), judged.duplicate, judged.conflicting)
 
 
-def insert(connection: duckdb.DuckDBPyConnection, table: Table, query: str, file_digest: str) -> None:
-    """Appends the rows of a query with the table's columns; that they are new is the caller's business."""
-    connection.execute(
-        f"insert into {table.name} ({table.columns}, file_digest) select *, ? from ({query})", [file_digest]
-    )
+def insertion(table: Table, query: str) -> str:
+    """The statement that appends the rows of a query with the table's columns, of the file whose digest is its one
+    parameter; that they are new is the caller's business."""
+    return f"insert into {table.name} ({table.columns}, file_digest) select {table.columns}, ? from ({query})"
 
 
 def ensure_key_hashes(connection: duckdb.DuckDBPyConnection) -> None:
@@ -126,7 +125,7 @@ def _judge(connection: duckdb.DuckDBPyConnection, table: Table, staged: str, fil
         from fresh left join stored using ({key})
     """)
     new = "not conflicting and stored_fingerprint is null and copy = 1"
-    insert(connection, table, f"select {table.columns} from judged where {new} order by row_number", file_digest)
+    connection.execute(insertion(table, f"from judged where {new} order by row_number"), [file_digest])
     counts = connection.execute(
         f"select count(*) filter ({new}), count(*) filter (not conflicting and not ({new})) from judged"
     ).fetchone()

@@ -17,14 +17,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from quaestor.store import quarantine
-from quaestor.store.append import DECISIONS, DEMAND, OUTCOMES, Table, append, ensure_key_hashes, insert
+from quaestor.store.append import DECISIONS, DEMAND, OUTCOMES, Table, append, ensure_key_hashes, insertion
 from quaestor.store.known_keys import KnownKeys
 
-MEMORY = "384MB"
+MEMORY = "128MB"
 """What DuckDB may hold while rows enter; what is staged beyond it goes to a temporary folder."""
+COMPARING = "512MB"
+"""What it may hold once the file has been read."""
 ROW_GROUP = 122_880
 """Rows that DuckDB writes as one; handed over in such batches, they are written as they come, by every thread."""
-DOUBTED = 250_000
+DOUBTED = 100_000
 """Rows that may be known already are compared so many at a time."""
 
 NO_ROWS = pl.DataFrame(
@@ -78,14 +80,14 @@ class DecisionIntake:
         if doubted.any():
             self._stage_doubted(rows.filter(doubted))
             rows = rows.filter(~doubted)
-        _register(self._connection, rows)
-        insert(self._connection, DECISIONS, f"select {DECISIONS.columns} from ({self._query(rows)})", self._digest)
+        _run(self._connection, insertion(DECISIONS, self._query(rows)), rows, self._digest)
         self._added += len(rows)
         if self._waiting >= DOUBTED:
             self._compare()
 
     def finish(self) -> Entered:
         """Compares what is left; then the quarantined outcomes enter that were waiting for these decisions."""
+        self._connection.execute(f"set memory_limit = '{COMPARING}'")
         self._compare()
         released = _release_waiting_outcomes(self._connection, self._digest)
         conflicts = [_conflicts(rows, "decision") for rows in self._conflicts]
@@ -93,14 +95,14 @@ class DecisionIntake:
 
     def _doubted(self, rows: pl.DataFrame) -> NDArray[np.bool_]:
         """Which rows may be in the store or come twice here, (row,)."""
-        _register(self._connection, rows.select(DECISIONS.hashed))
-        columns = self._connection.execute(f"select {DECISIONS.key_hash} as key_hash from arriving").fetchnumpy()
-        hashes = columns["key_hash"]
+        keys = rows.select("row_number", *DECISIONS.hashed)
+        hashed = _run(self._connection, f"select row_number, {DECISIONS.key_hash} as key_hash from arriving", keys)
+        columns = hashed.fetchnumpy()
+        hashes = columns["key_hash"][np.argsort(columns["row_number"])]  # they come in the order of no thread
         if self._parts == 0:  # most files are one part, which is looked up faster than a filter is made
-            found = self._connection.execute(
-                f"select key_hash from decisions where key_hash in (select {DECISIONS.key_hash} from arriving)"
-            ).fetchnumpy()
-            doubted = np.isin(hashes, found["key_hash"])
+            sought = f"select key_hash from decisions where key_hash in (select {DECISIONS.key_hash} from arriving)"
+            found = _run(self._connection, sought, keys)
+            doubted = np.isin(hashes, found.fetchnumpy()["key_hash"])
         else:
             self._known = self._known or KnownKeys(self._connection, "decisions")
             doubted = self._known.may_hold(hashes)
@@ -112,8 +114,7 @@ class DecisionIntake:
         return doubted
 
     def _stage_doubted(self, rows: pl.DataFrame) -> None:
-        _register(self._connection, rows)
-        self._connection.execute(f"insert into staged_decisions by name select * from ({self._query(rows)})")
+        _run(self._connection, f"insert into staged_decisions by name {self._query(rows)}", rows)
         self._waiting += len(rows)
 
     def _compare(self) -> None:
@@ -152,14 +153,16 @@ class OutcomeIntake:
 
     def add(self, rows: pl.DataFrame) -> None:
         """Takes some checked outcomes."""
-        _register(self._connection, rows)
-        self._connection.execute(
+        _run(
+            self._connection,
             f"insert into {self._staged} by name select row_number, system, event_id, observed_at, reward, "
-            f"coalesce(revision, 0) as revision, {OUTCOMES.key_hash} as key_hash from arriving"
+            f"coalesce(revision, 0) as revision, {OUTCOMES.key_hash} as key_hash from arriving",
+            rows,
         )
 
     def finish(self) -> Entered:
         """Lets those enter whose decision is known."""
+        self._connection.execute(f"set memory_limit = '{COMPARING}'")
         self._connection.execute(f"""
             create or replace temp table places as
                 select rowid as place from decisions where key_hash in (select key_hash from {self._staged});
@@ -199,19 +202,19 @@ class DemandIntake:
 
     def add(self, rows: pl.DataFrame) -> None:
         """Takes some checked demand records."""
-        _register(self._connection, rows)
-        self._connection.execute(
-            f"insert into staged_demand by name select *, {DEMAND.key_hash} as key_hash from arriving"
-        )
+        staging = f"insert into staged_demand by name select *, {DEMAND.key_hash} as key_hash from arriving"
+        _run(self._connection, staging, rows)
 
     def finish(self) -> Entered:
         """Lets those enter that are new."""
+        self._connection.execute(f"set memory_limit = '{COMPARING}'")
         appended = append(self._connection, DEMAND, "staged_demand", self._digest)
         return Entered(appended.added, appended.duplicate, _conflicts(appended.conflicting, "demand record"))
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"set memory_limit = '{MEMORY}'")
+    connection.execute("set preserve_insertion_order = false")  # every reader orders rows itself
     ensure_key_hashes(connection)
 
 
@@ -223,11 +226,18 @@ def _stage(connection: duckdb.DuckDBPyConnection, table: Table, name: str) -> No
     )
 
 
-def _register(connection: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> None:
-    """Shows rows to DuckDB as the view `arriving`, with times as the store keeps them: UTC, without a zone."""
+def _run(
+    connection: duckdb.DuckDBPyConnection, query: str, rows: pl.DataFrame, *values: str
+) -> duckdb.DuckDBPyConnection:
+    """Runs a query that reads the rows as `arriving`, with times as the store keeps them: UTC, without a zone.
+
+    DuckDB finds them by that name here; a registered view would hold them until the transaction ends.
+    """
     zoned = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
-    table = rows.with_columns(pl.col(zoned).dt.replace_time_zone(None)).to_arrow()
-    connection.register("arriving", pa.Table.from_batches(table.to_batches(ROW_GROUP), table.schema))
+    naive = rows.with_columns(pl.col(zoned).dt.replace_time_zone(None))
+    table = naive.to_arrow(compat_level=pl.CompatLevel.newest())  # text is handed over without being copied
+    arriving = pa.Table.from_batches(table.to_batches(ROW_GROUP), table.schema)  # noqa: F841
+    return connection.execute(query, list(values))
 
 
 def _listed(columns: list[str], dtype: str) -> str:
