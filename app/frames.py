@@ -57,10 +57,15 @@ def numbered_gains(iterations: Iterable[Iteration]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"number": pl.Int64, **_GAIN}, orient="row")
 
 
-def own_values(iterations: Iterable[Iteration]) -> pl.DataFrame:
-    """The value of each evaluated iteration: label, value, lower, upper."""
-    evaluated = ((each.label, each.report.evaluation) for each in iterations)
-    rows = [(label, e.candidate.value, e.candidate.lower, e.candidate.upper) for label, e in evaluated if e is not None]
+def own_values(iterations: Sequence[Iteration], pair: Evaluation | None) -> pl.DataFrame:
+    """The value of each evaluated iteration: label, value, lower, upper. pair: the evaluation of the first against the
+    second, whose values count where there is one: they are of the same rounds."""
+    found = [(each.label, each.report.evaluation.candidate) for each in iterations if each.report.evaluation]
+    if pair is not None:
+        first, second = iterations[:2]
+        others = [each for each in found if each[0] not in (first.label, second.label)]
+        found = [(first.label, pair.candidate), (second.label, pair.incumbent), *others]
+    rows = [(label, each.value, each.lower, each.upper) for label, each in found]
     schema = {name: of for name, of in _INTERVAL.items() if name != "who"}
     return pl.DataFrame(rows, schema=schema, orient="row")
 

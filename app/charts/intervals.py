@@ -19,6 +19,7 @@ from app.charts.axes import (
 )  # fmt: skip
 from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE
 
+GENERATIONS = alt.X("number:O", axis=alt.Axis(title="iteration", labelAngle=0, labelOverlap=True))
 GENERATION_LINES = {
     "candidate": (CANDIDATE, "diamond"),
     "incumbent": (INCUMBENT, "circle"),
@@ -77,9 +78,8 @@ def generations_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     who = [name for name in GENERATION_LINES if name in set(frame["who"])]
     colours = alt.Scale(domain=who, range=[GENERATION_LINES[name][0] for name in who])
     shapes = alt.Scale(domain=who, range=[GENERATION_LINES[name][1] for name in who])
-    x = alt.X("number:Q", axis=alt.Axis(title="iteration", tickMinStep=1, format="d"), scale=alt.Scale(padding=20))
     base = alt.Chart(frame).encode(
-        x=x,
+        x=GENERATIONS,
         xOffset=alt.XOffset("who:N", sort=who),
         color=alt.Color("who:N", scale=colours, legend=TOP),
         tooltip=["label", "who", *numbers("value", "lower", "upper")],
@@ -100,7 +100,7 @@ def gains_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0) -> Chart:
     colours, shapes = WORD_SCALES
     axis = above(f"gain ({unit}), better is up")
     base = alt.Chart(frame).encode(
-        x=alt.X("number:Q", axis=alt.Axis(title="iteration", tickMinStep=1, format="d"), scale=alt.Scale(padding=20)),
+        x=GENERATIONS,
         color=alt.Color("word:N", scale=colours, legend=TOP),
         tooltip=["label", "word", *numbers("value", "lower", "upper")],
     )

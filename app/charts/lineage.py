@@ -34,7 +34,7 @@ def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     x = alt.X("number:Q", axis=alt.Axis(title=title, tickMinStep=1, format="d"))
     scale = alt.Scale(reverse=True, zero=False, nice=False, padding=18)
     axis = above("generation (0 has no parent)")
-    axis.tickMinStep, axis.format = 1, "d"
+    axis.tickMinStep, axis.format, axis.titleY = 1, "d", -28
     y = alt.Y("generation:Q", axis=axis, scale=scale)
     lines = alt.Chart(edges).mark_rule(color=GREY, strokeWidth=1.2, opacity=0.7)
     lines = lines.encode(x=alt.X("parent_number:Q", title=title), y=alt.Y("parent_generation:Q", scale=scale),

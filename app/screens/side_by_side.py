@@ -120,7 +120,7 @@ def on_one_axis(chosen: Sequence[Iteration], evaluation: Evaluation | None) -> N
     left, right = st.columns(2)
     with left:
         st.subheader("Values", anchor=False)
-        drawn = intervals.values_chart(frames.own_values(chosen), f"mean {newest.quantity}", newest.unit)
+        drawn = intervals.values_chart(frames.own_values(chosen, evaluation), f"mean {newest.quantity}", newest.unit)
         st.altair_chart(drawn, alt="The value of each iteration with its interval, on one axis")
     with right:
         st.subheader("Gains", anchor=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
 from tests.conftest import ROOT
 
@@ -33,6 +34,9 @@ QUIET = (
 WANTED = "Debian's package `chromium`, or `playwright install chromium` elsewhere"
 
 
+_OWN_SERVER = re.compile(r"/[a-z-]+/_stcore/(health|host-config)")
+
+
 @dataclass
 class Heard:
     """What a page asked for and complained about."""
@@ -43,8 +47,14 @@ class Heard:
     def listen(self, page: Page) -> None:
         """Notes every request and every complaint of a page."""
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or "none"))
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _said(self, said: ConsoleMessage) -> None:
+        at = str(said.location.get("url", ""))
+        # A page that is opened by its own address looks for its server below that address first.
+        if said.type == "error" and not _OWN_SERVER.fullmatch(urlsplit(at).path):
+            self.complaints.append(f"{said.text} ({at})")
 
 
 def free_port() -> int:
