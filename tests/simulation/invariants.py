@@ -17,7 +17,7 @@ from quaestor.export.signature import Keys
 from quaestor.registry import iteration as registry
 from quaestor.registry.certificates import DECLARATION, episodes_path
 from quaestor.store import Connection
-from tests.simulation.scheduler import Violation
+from tests.simulation.scheduler import ViolationError
 from tests.simulation.scripts import SYSTEM, refuse_unless
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_whole(path: Path, keys: Keys) -> None:
         elif path.parent.parent.name == "bundles":
             open_bundle(path, keys)
     except (QuaestorError, OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
-        raise Violation(f"6: {path.name} is not whole: {error}") from None
+        raise ViolationError(f"6: {path.name} is not whole: {error}") from None
 
 
 def _check_iteration(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from quaestor.store import Connection
-from tests.simulation.scheduler import Violation
+from tests.simulation.scheduler import ViolationError
 
 Row = Mapping[str, Any]
 
@@ -67,7 +67,7 @@ class Joiner:
         self.refused.setdefault(code, set()).add(_content(row))
 
     def compare(self, connection: Connection) -> None:
-        """Raises Violation where the store does not hold exactly this."""
+        """Raises ViolationError where the store does not hold exactly this."""
         ids = connection.execute("select event_id from decisions").fetchall()
         _same("2: decisions", Counter(name for (name,) in ids), Counter(self.decisions.keys()))
         stored = connection.execute("select event_id, revision, observed_at, reward from outcomes").fetchall()
@@ -82,7 +82,7 @@ class Joiner:
         _same("2: quarantine", Counter(rows), Counter(expected))
         lost = self.received - set(stored) - {tuple(row[1:]) for row in rows}
         if lost:
-            raise Violation(f"2: received, and neither joined nor in quarantine: {sorted(lost)[:3]}")
+            raise ViolationError(f"2: received, and neither joined nor in quarantine: {sorted(lost)[:3]}")
 
     def rounds(self, as_of: datetime, window: timedelta, default: float) -> dict[str, float]:
         """The reward that each closed round teaches by its event id: of the highest revision in time, or the default."""
@@ -115,4 +115,4 @@ def _same(what: str, found: Counter[Any], expected: Counter[Any]) -> None:
     if found != expected:
         more, less = found - expected, expected - found
         said = json.dumps([str(list(each.items())[:3]) for each in (more, less)])
-        raise Violation(f"{what}: more than there should be, and less: {said}")
+        raise ViolationError(f"{what}: more than there should be, and less: {said}")

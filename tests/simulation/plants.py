@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
 from quaestor.store import Connection, Store, events
 from quaestor.store.fencing import Grant
 
@@ -26,14 +24,11 @@ _append = events.append
 _tokens = itertools.count(1)
 
 
-def _last_write_wins(connection: Connection, table: Any, staged: pl.DataFrame, *rest: Any) -> Any:
+def _last_write_wins(connection: Connection, table: Any, staged: str, *rest: Any) -> Any:
     """Outcomes that say otherwise replace what was there."""
-    if table.name == "outcomes" and len(staged):
-        staged = staged.unique(["system", "event_id", "revision"], keep="last", maintain_order=True)
-        connection.register("replacing", staged)
-        connection.execute("delete from outcomes using replacing r where outcomes.system = r.system "
-                           "and outcomes.event_id = r.event_id and outcomes.revision = r.revision")  # fmt: skip
-        connection.unregister("replacing")
+    if table.name == "outcomes":
+        same = " and ".join(f"outcomes.{name} = s.{name}" for name in ("system", "event_id", "revision"))
+        connection.execute(f"delete from outcomes using {staged} s where {same}")
     return _append(connection, table, staged, *rest)
 
 

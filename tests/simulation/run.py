@@ -38,7 +38,7 @@ from tests.simulation.disk import ForgetfulDisk
 from tests.simulation.invariants import Registry, check_whole
 from tests.simulation.joiner import Joiner, rows_of
 from tests.simulation.plants import Plant
-from tests.simulation.scheduler import START, Violation, Worker, World
+from tests.simulation.scheduler import START, ViolationError, Worker, World
 from tests.simulation.scripts import STUDY, SYSTEM, WINDOW, Server
 from tests.simulation.store import SimulatedStore
 
@@ -73,7 +73,7 @@ class Run:
         self.world.on_beat, self.world.context = self._beat, self._in_context
 
     def simulate(self) -> None:
-        """The whole run; raises Violation for the first invariant that does not hold."""
+        """The whole run; raises ViolationError for the first invariant that does not hold."""
         with ExitStack() as stack:
             for target, value in {**_REPLACED, **self.plant.replaced}.items():
                 stack.enter_context(patch(target, value))
@@ -97,17 +97,17 @@ class Run:
                 world.at(START + timedelta(hours=hours), partial(world.start, "ingest", partial(scripts.ingest, self)))
         for hours in _times(draw.uniform(10, 16)):
             for _ in range(draw.choice((1, 1, 2))):
-                moment = START + timedelta(hours=hours + draw.choice((0, 0.05)))
+                moment = START + timedelta(hours=hours + draw.choice((0, 0.05, 0.2)))
                 world.at(moment, partial(world.start, "retrain", partial(scripts.retrain, self)))
-        for hours in _times(draw.uniform(8, 14)):
-            for _ in range(draw.choice((1, 1, 2))):
+        for hours in _times(draw.uniform(5, 9)):
+            for _ in range(draw.choice((1, 2))):
                 world.at(START + timedelta(hours=hours), partial(world.start, "person", partial(scripts.operate, self)))
 
     def served(self, path: Path, decided: pl.DataFrame, runtime: Runtime) -> None:
         """Decisions are on disk, as far as their server knows: they must never be lost, and outcomes will follow."""
         for chosen, sets, each in decided.select("propensity", "propensities", "iteration_id").iter_rows():
             if not (0 < chosen <= 1 and abs(sum(sets) - 1) < 1e-9 and each == runtime.bundle.iteration_id):
-                raise Violation(f"3: propensities {sets} of iteration {each}")
+                raise ViolationError(f"3: propensities {sets} of iteration {each}")
         self.promised[path] = decided
         rows = self._outcomes(rows_of(decided))
         moments = sorted({row["observed_at"] for row in rows})
@@ -124,8 +124,10 @@ class Run:
             if draw.random() < 0.15:
                 continue
             hours = draw.choice((0.5, 2.0, WINDOW / timedelta(hours=1), 8.0, 12.0))
-            row = {"system": SYSTEM, "event_id": decision["event_id"], "revision": 0, "reward": float(draw.random() < 0.6),
-                   "observed_at": decision["decided_at"] + timedelta(hours=hours)}  # fmt: skip
+            row = {
+                "system": SYSTEM, "event_id": decision["event_id"], "revision": 0,
+                "reward": float(draw.random() < 0.6), "observed_at": decision["decided_at"] + timedelta(hours=hours),
+            }  # fmt: skip
             rows.append(row)
             odd = draw.random()
             if odd < 0.08:
@@ -147,7 +149,7 @@ class Run:
         return rows
 
     def _deliver(self, rows: list[dict[str, Any]]) -> None:
-        """A file of outcomes arrives: whole, torn on the way, announced before it is there, or twice under two names."""
+        """A file of outcomes arrives: whole, torn on the way, announced before it is there, or under two names."""
         draw = self.world.draw
         for _ in range(1 if draw.random() < 0.9 else 2):
             self._files += 1
@@ -179,13 +181,13 @@ class Run:
         expected = self.joiner.rounds(as_of, WINDOW, STUDY.maturity.default_reward)
         found = dict(zip(loaded.batch.logged.event_ids.to_list(), loaded.batch.reward.tolist(), strict=True))
         if found != expected:
-            raise Violation(f"2: taught {set(found.items()) ^ set(expected.items())} otherwise")
+            raise ViolationError(f"2: taught {set(found.items()) ^ set(expected.items())} otherwise")
 
     def check_loaded(self, runtime: Runtime) -> None:
         """Invariant 1: the bundle that decides was signed, and its certificate valid when it was promoted."""
         bundle = runtime.bundle
         if bundle.signed_by is None:
-            raise Violation(f"1: {bundle.path} is served unsigned")
+            raise ViolationError(f"1: {bundle.path} is served unsigned")
         self.registry.check_promoted(bundle)
 
     def _committed(self, connection: Connection) -> None:
@@ -208,8 +210,9 @@ class Run:
         self.disk.lose_power()
         self.server.runtime = None
         for path, decided in self.promised.items():
+            check_whole(path, self.keys)
             if not path.exists() or not pl.read_parquet(path).equals(decided):
-                raise Violation(f"6: {path.name} was written, and a power loss took it")
+                raise ViolationError(f"6: {path.name} was written, and a power loss took it")
         self.registry.check_everything(self.store.db)
 
     def _beat(self, worker: Worker, grant: Grant) -> None:
@@ -229,18 +232,18 @@ class Run:
         while (waiting := self.waiting_files()) and not all(path.name in self.poisoned for _, path in waiting):
             self._alone("ingest", partial(scripts.ingest, self))
         if {name for name in self.joiner.waiting if not name[0].startswith("x")}:
-            raise Violation(f"9: outcomes wait for decisions that have arrived: {list(self.joiner.waiting)[:3]}")
+            raise ViolationError(f"9: outcomes wait for decisions that have arrived: {list(self.joiner.waiting)[:3]}")
         last = self._alone("retrain", partial(scripts.retrain, self))
         before = self.registry.everything(self.store.db)
         again = self._alone("retrain", partial(scripts.retrain, self))
         if self.registry.everything(self.store.db) != before:
-            raise Violation("5: the same retraining again changed something")
+            raise ViolationError("5: the same retraining again changed something")
         if not self.joiner.rounds(world.now, WINDOW, 0.0):
             if "No decisions" not in last.ended and "No round" not in last.ended:
-                raise Violation(f"9: nothing to learn from, but the retraining said {last.ended!r}")
+                raise ViolationError(f"9: nothing to learn from, but the retraining said {last.ended!r}")
             return
         if last.ended != "done" or again.ended != "done":
-            raise Violation(f"9: the last retrainings ended with {last.ended!r} and {again.ended!r}")
+            raise ViolationError(f"9: the last retrainings ended with {last.ended!r} and {again.ended!r}")
         self._check_fresh()
 
     def _alone(self, name: str, script: Callable[[Worker], None]) -> Worker:
@@ -261,10 +264,10 @@ class Run:
                 if (found := newest_certificate(self.store, name)) and found.subject.data_digest == digest  # type: ignore[arg-type]
             ]
             if not fresh or max(each.expires_at for each in fresh) <= self.world.now.isoformat():
-                raise Violation("9: no fresh certificate on today's data")
+                raise ViolationError("9: no fresh certificate on today's data")
             for found in served_checks(self.store, self.data, batch.logged):  # type: ignore[arg-type]
                 if found.status == "stop":
-                    raise Violation(f"3: {found.sentence}")
+                    raise ViolationError(f"3: {found.sentence}")
 
 
 def _times(every: float) -> list[float]:

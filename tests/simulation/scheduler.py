@@ -23,7 +23,7 @@ class Killed(BaseException):
     """The process is gone: nothing that unwinds it may touch the disk or the store any more."""
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """An invariant does not hold."""
 
 
@@ -42,7 +42,7 @@ class Faults:
     @staticmethod
     def drawn(draw: random.Random) -> Faults:
         """Some faults, at some rates."""
-        highest = {"kill": 0.02, "power": 0.008, "freeze": 0.02, "disk_full": 0.01, "io_error": 0.01, "busy": 0.02,
+        highest = {"kill": 0.02, "power": 0.008, "freeze": 0.03, "disk_full": 0.01, "io_error": 0.01, "busy": 0.02,
                    "clock": 0.01}  # fmt: skip
         return Faults(**{name: draw.choice((0.0, 0.3, 1.0)) * rate for name, rate in highest.items()})
 
@@ -191,7 +191,7 @@ class World:
             self.say(f"kill {worker.name} at {worker.at}")
             worker.dead = True
         elif self.chance(faults.freeze):
-            worker.frozen_until = self.now + timedelta(seconds=self.draw.uniform(60, 1500))
+            worker.frozen_until = self.now + timedelta(seconds=self.draw.choice((90, 600, 1500)))
             self.say(f"freeze {worker.name} at {worker.at} until {worker.frozen_until:%H:%M:%S}")
         elif self.chance(faults.disk_full):
             self.full_until = self.now + timedelta(seconds=self.draw.uniform(5, 900))

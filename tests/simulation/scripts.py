@@ -32,7 +32,7 @@ from quaestor.registry.judging import EVALUATION, GATE, has, judge_iteration, ke
 from quaestor.registry.promotion import last_move, promote, roll_back
 from quaestor.store import audit, bundles, evidence, fencing, lease
 from tests.evidence import evaluation
-from tests.simulation.scheduler import Violation, Worker
+from tests.simulation.scheduler import ViolationError, Worker
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
@@ -192,9 +192,9 @@ def write_outcomes(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def refuse_unless(holds: bool, what: str) -> None:
-    """Raises Violation where something does not hold."""
+    """Raises ViolationError where something does not hold."""
     if not holds:
-        raise Violation(what)
+        raise ViolationError(what)
 
 
 def _text(moment: datetime) -> str:

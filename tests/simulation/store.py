@@ -11,7 +11,7 @@ import duckdb
 
 from quaestor.errors import QuaestorError, StoreBusyError
 from quaestor.store import Connection, fencing
-from tests.simulation.scheduler import Violation, World, current
+from tests.simulation.scheduler import ViolationError, World, current
 
 
 class SimulatedStore:
@@ -63,7 +63,7 @@ class SimulatedStore:
             raise QuaestorError("The store cannot be written: No space left on device.")
         for grant in fencing.carried(self.path):
             if grant.token != self.newest.get(grant.name):
-                raise Violation(
+                raise ViolationError(
                     f"5: {worker.name} writes under {grant.name!r} with token {grant.token}, although "
                     f"{self.newest.get(grant.name)} was granted since"
                 )
