@@ -17,6 +17,7 @@ from models.inventory.layout import Layout
 from models.inventory.observation import ObservationNoise
 from models.inventory.rollout import OrderPolicy, play
 from models.inventory.scenarios import Scenarios
+from models.smoothing.inventory import Attack
 from models.smoothing.noise import NoiseScales, add, repeat, scaled, shapes, silence, squares, standard_noise
 from quaestor.randomness import stream_seed
 
@@ -39,6 +40,28 @@ class Fixed:
     def stretched(self, factor: float) -> Fixed:
         """The same direction with the budget times a factor."""
         return Fixed(_times(self.shift, factor))
+
+
+@dataclass(frozen=True)
+class Aimed:
+    """An attack on some scenarios of each episode, rows (scenario,) of its `together`; the others are left in peace."""
+
+    attack: Attack
+    rows: Tensor
+    together: int
+
+    def __call__(
+        self, layout: Layout, scenarios: Scenarios, scales: NoiseScales, noise: ObservationNoise
+    ) -> ObservationNoise:
+        """The shift in units, (row, …); 0 where it does not aim."""
+        episodes = torch.arange(scenarios.batch // self.together)
+        index = (episodes[:, None] * self.together + self.rows).flatten()
+        seen = ObservationNoise(*(part[index] for part in _parts(noise)))
+        found = self.attack(layout.rows(index), scenarios.rows(index), scales.rows(index), seen)
+        shift = silence(layout, scenarios, scenarios.batch)
+        for part, aimed in zip(_parts(shift), _parts(found), strict=True):
+            part[index] = aimed
+        return shift
 
 
 def biases(layout: Layout, scenarios: Scenarios, budget: float, together: bool) -> dict[str, Fixed]:

@@ -14,6 +14,7 @@ import torch
 
 import flows.inventory_training as training
 from flows.certifying import verify_case
+from flows.inventory_case import inventory_case
 from flows.inventory_evidence import graph_runner
 from flows.inventory_problem import load_problem
 from flows.retrain_inventory import run_retrain_inventory
@@ -244,3 +245,48 @@ def test_interrupted_training_goes_on_to_the_same_iteration(
     assert any("goes on after epoch 3" in line for line in lines)
     assert list(settings.checkpoints.glob("*.pt")) == []
     assert isinstance(elsewhere.store, Store)
+
+
+@pytest.mark.slow
+def test_a_study_may_train_on_for_its_certificate(settings: Settings, study: Path, tmp_path: Path) -> None:
+    smoothing = "\n[smoothing]\nbudget = 0.03\nsteps = 8\ntraces = 6\ncheck_every = 4\n"
+    (tmp_path / "smoothed.toml").write_text(study.read_text() + smoothing)
+    params = read_inventory_study(tmp_path / "smoothed.toml")
+    recorded = load_problem(settings, params)
+    made = [
+        training.train_policy(
+            settings, params, recorded, params.policy, params.hdpo, 0.03, "candidate", None, lambda _: None, trained_on
+        )[0]
+        for trained_on in (None, params.smoothing, params.smoothing)
+    ]
+    assert made[0].iteration_id != made[1].iteration_id == made[2].iteration_id
+    with settings.store.read() as connection:
+        assert evidence.latest(connection, made[0].iteration_id, "smoothed_training") is None
+        kept = evidence.latest(connection, made[1].iteration_id, "smoothed_training")
+    assert kept is not None
+    found = kept[1]
+    assert len(found["curve"]) == 3
+    for when in ("before", "after"):
+        assert found[when]["smoothed"] < found[when]["certified"]
+        price = 100 * (found[when]["smoothed"] / found["before"]["unsmoothed"] - 1)
+        assert found["price_percent"][when] == pytest.approx(price)
+
+
+@pytest.mark.slow
+def test_a_large_study_is_attacked_where_it_hurts(
+    settings: Settings, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every kind of attack is tried, the adaptive one included, and none leads beyond its share of the budget."""
+    monkeypatch.setattr("flows.inventory_case.AIMED", 5 * 20 * 3)
+    params = read_inventory_study(study)
+    recorded = load_problem(settings, params)
+    made, _ = training.train_policy(
+        settings, params, recorded, params.policy, params.hdpo, 0.03, "candidate", None, lambda _: None
+    )
+    case = inventory_case(params, recorded, made, cap=1e6)
+    tried = case.attack((0.03, 0.3), 5)
+    kinds = {each.name.split(":")[0] for each in tried}
+    aimed = {name for name in kinds if name.endswith("on the 5 products it moves most")}
+    assert {name.split(",")[0] for name in kinds} == {"constant", "gradient through the simulator", "adaptive"}
+    assert len(aimed) == 2
+    assert len(kinds) == 4

@@ -16,7 +16,7 @@ from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolic
 from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios
 from models.smoothing.inventory import Attack, episode_costs, trace_costs
-from models.smoothing.inventory_attacks import Replanned, biases, random_directions, steepest
+from models.smoothing.inventory_attacks import Aimed, Replanned, _parts, biases, random_directions, steepest
 from models.smoothing.noise import NoiseScales, squares, standard_noise
 from quaestor.certification.tangent import tangent_betting
 from tests.models.inventory.networks import gamma_scenarios, two_level
@@ -220,6 +220,24 @@ def test_an_adaptive_attack_knows_only_the_past(
     first, second = (attack(layout, scenarios, scales, noise) for noise in (one, mixed))
     assert torch.equal(first.on_hand[:, :6], second.on_hand[:, :6])
     assert not torch.equal(first.on_hand[:, 6:], second.on_hand[:, 6:])
+
+
+def test_an_aimed_attack_leaves_the_others_in_peace_and_is_the_attack_on_its_own_products(
+    layout: Layout, scenarios: Scenarios, policy: BaseStockPolicy, scales: NoiseScales
+) -> None:
+    """Two episodes of three scenarios, aimed at the first and the last: as if the second were not there."""
+    everyone, chosen = torch.arange(3).repeat(2), torch.tensor([0, 2])
+    rows, own = scenarios.rows(everyone), scales.rows(everyone)
+    noise = own.times(random_noise(layout, rows, seed=3))
+    attack = Replanned(policy, NOISE_SCALE, 0.5, 2, WARMUP, seed=1, plans=2)
+    shift = Aimed(attack, chosen, together=3)(layout, rows, own, noise)
+    index = torch.tensor([0, 2, 3, 5])
+    alone = attack(layout, rows.rows(index), own.rows(index), ObservationNoise(*(p[index] for p in _parts(noise))))
+    for part, found in zip(_parts(shift), _parts(alone), strict=True):
+        assert torch.equal(part[index], found)
+        assert not part[[1, 4]].any()
+    sizes = squares(NoiseScales(*(1 / part for part in (own.on_hand, own.in_transit, own.demand))).times(shift))
+    assert sizes.view(2, 3).sum(dim=1).sqrt().tolist() == pytest.approx([0.5, 0.5], rel=1e-4)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.5])
