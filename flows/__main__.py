@@ -59,6 +59,32 @@ def inbox(
     run_ingest_inbox(dry_run)
 
 
+@run_app.command("many")
+def many(
+    studies: Annotated[Path, typer.Option("--studies", help="A folder with one TOML file for each system.")],
+    batch: Annotated[int | None, typer.Option("--batch", help="Studies to a task.", min=1)] = None,
+) -> None:
+    """Retrain every study in a folder, on this machine or on Ray (QUAESTOR_RUNNER=ray)."""
+    from flows.retrain_many import run_retrain_many
+
+    done = run_retrain_many(studies.resolve(), batch)
+    typer.echo(f"{len(done):,} studies: {sum(each.seconds for each in done):,.0f} s of work.")
+
+
+@run_app.command("alarms")
+def alarms(
+    alerts: Annotated[Path, typer.Option("--alerts", help="Limits and addresses.")] = Path(
+        "data/studies/operations/alerts.toml"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be told.")] = False,
+) -> None:
+    """Look at every alarm, those of scheduled runs too, and tell what is new."""
+    from flows.watch_alarms import run_watch_alarms
+
+    for alarm in run_watch_alarms(alerts.resolve(), dry_run):
+        typer.echo(f"[{alarm.status}] {alarm.sentence}")
+
+
 @run_app.command("canary")
 def canary(study: Annotated[Path, typer.Option("--study", help="The payments study, with a table [canary].")]) -> None:
     """Compare the live iteration with the one before it, and roll it back if it is certainly worse."""

@@ -10,7 +10,6 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.client.schemas.sorting import FlowRunSort
 
 from quaestor.alerts.alarm import Alarm
@@ -66,34 +65,32 @@ def _late(
 def _silent(
     client: SyncPrefectClient, deployment: DeploymentResponse, name: str, limits: Runs, now: datetime
 ) -> Iterator[Alarm]:
-    if deployment.paused or deployment.created is None:
+    scheduled = not deployment.paused and any(schedule.active for schedule in deployment.schedules)
+    if not scheduled or deployment.created is None:
         return
-    for schedule in deployment.schedules:
-        if not schedule.active or not isinstance(schedule.schedule, CronSchedule):
-            continue
-        allowed = limits.silent * interval(schedule.schedule, now)
-        done = _newest(client, deployment, ("COMPLETED",))
-        since = done.end_time if done is not None and done.end_time else deployment.created
-        silent = now.replace(tzinfo=UTC) - since
-        if silent > allowed:
-            what = "has completed no run" if done is None else "last completed a run"
+    planned = _planned(client, deployment)
+    age = now.replace(tzinfo=UTC) - deployment.created
+    if len(planned) < 2:
+        if age > timedelta(minutes=limits.late_minutes):
             yield Alarm(
-                "late run",
-                name,
-                "silent",
-                "stop",
-                f"{name} ({schedule.schedule.cron}) {what} {'since it was deployed' if done is None else 'at'} "
-                f"{since:%Y-%m-%d %H:%M} UTC.",
+                "late run", name, "silent", "stop", f"No run of {name} is planned, though its schedule is active."
             )
+        return
+    allowed = limits.silent * max(later - earlier for earlier, later in pairwise(planned))
+    done = _newest(client, deployment, ("COMPLETED",))
+    since = done.end_time if done is not None and done.end_time else deployment.created
+    if now.replace(tzinfo=UTC) - since > allowed:
+        what = "has completed no run since it was deployed at" if done is None else "last completed a run at"
+        yield Alarm("late run", name, "silent", "stop", f"{name} {what} {since:%Y-%m-%d %H:%M} UTC.")
 
 
-def interval(schedule: CronSchedule, now: datetime) -> timedelta:
-    """The longest time between runs that follow each other, of the next ten."""
-    from croniter import croniter  # type: ignore[import-untyped]
-
-    times = croniter(schedule.cron, now)
-    due = [times.get_next(datetime) for _ in range(10)]
-    return max(later - earlier for earlier, later in pairwise(due))
+def _planned(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[datetime]:
+    """When the next runs of a deployment are due, soonest first."""
+    waiting = FlowRunFilter.model_validate(
+        {"deployment_id": {"any_": [deployment.id]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    )
+    found = client.read_flow_runs(flow_run_filter=waiting, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=10)
+    return [run.expected_start_time for run in found if run.expected_start_time is not None]
 
 
 def _newest(client: SyncPrefectClient, deployment: DeploymentResponse, states: tuple[str, ...]) -> FlowRun | None:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flows import deployments
+from flows import SERVING, deployments
 from flows.server import child, start_server, stop
-from quaestor.errors import QuaestorError
+from quaestor.atomic import write_file
+from quaestor.errors import QuaestorError, UsageError
 
 PORT = 4200
 POOL = "quaestor"
@@ -29,6 +30,8 @@ def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
     started again when they end, and runs that a stop interrupted go on. Raises UsageError for what cannot be right
     in the file or in a study it names, before anything is started.
     """
+    if SERVING.exists() and SERVING.read_text() == os.environ.get("PREFECT_API_URL"):
+        raise UsageError(f"`make serve` is at work already, at {SERVING.read_text()}; stop that one first.")
     deployments.check(file)
     logs = Path(os.environ["PREFECT_HOME"]) / "logs"
     server: subprocess.Popen[bytes] | None = None
@@ -36,6 +39,7 @@ def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
     try:
         if "PREFECT_API_URL" not in os.environ:
             server, os.environ["PREFECT_API_URL"] = start_server(port, logs / "server.log")
+            write_file(SERVING, os.environ["PREFECT_API_URL"].encode())
             os.environ["QUAESTOR_OWN_SERVER"] = "yes"  # a run without a process is nobody else's
         url = os.environ["PREFECT_API_URL"]
         prepare(file, say)
@@ -52,6 +56,7 @@ def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
                 _resume(say)
                 worker = _worker(logs)
     finally:
+        SERVING.unlink(missing_ok=True)
         for process in (worker, server):
             if process is not None:
                 stop(process)

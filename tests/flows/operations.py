@@ -20,7 +20,8 @@ from tests.conftest import ROOT, STUDIES
 def small_studies(folder: Path) -> dict[str, Path]:
     """A payments and an inventory study that are trained and certified in seconds, by their kind."""
     bandit = (STUDIES / "payments" / "open_bandit_men.toml").read_text()
-    (folder / "payments.toml").write_text(bandit.replace("episodes = 1000", "episodes = 200") + "\n[canary]\n")
+    bandit = bandit.replace("episodes = 1000", "episodes = 100").replace("per_episode = 500", "per_episode = 20")
+    (folder / "payments.toml").write_text(bandit + "\n[canary]\n")
     store = (STUDIES / "inventory" / "one_store_lost.toml").read_text()
     for usual, small in (
         ("epochs = 40", "epochs = 2"),

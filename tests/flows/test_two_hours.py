@@ -1,0 +1,185 @@
+"""Two hours of operation in one test: every flow as it is scheduled, on a told clock, down to the exact counts."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from flows.ingest import run_ingest_inbox
+from flows.payments_training import ensure_rule, payments_policy
+from flows.retrain_payments import run_retrain_payments
+from flows.studies import read_payments_study
+from flows.watch_alarms import run_watch_alarms
+from flows.watch_canary import run_watch_canary
+from models.payments.deploy import deploy
+from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log
+from quaestor.clock import told_by
+from quaestor.registry import iteration as registry
+from quaestor.registry.gate import Stage
+from quaestor.registry.promotion import promote
+from quaestor.settings import Settings
+from quaestor.store import audit
+from tests.conftest import STUDIES
+
+pytestmark = pytest.mark.slow
+
+START = datetime(2026, 1, 1)
+MINUTES, EVERY, A_FILE = 120, 5, 1000
+WINDOW = timedelta(minutes=15)
+
+
+class Site:
+    """A site whose payments are decided by whatever is live, and whose files arrive every five minutes."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder, self.minute = settings, folder, 0
+        self.world = PaymentsWorld(WorldParams(seed=5, payments_per_hour=60 / EVERY * A_FILE, delay_hours=0.07))
+        self.decided: list[pl.DataFrame] = []
+        self.answered: list[pl.DataFrame] = []
+        text = (STUDIES / "payments" / "world.toml").read_text()
+        for usual, here in (
+            ("attribution_hours = 72", "attribution_hours = 0.25"),
+            ("payments_per_episode = 400", "payments_per_episode = 50"),
+            ("episodes = 10000", "episodes = 200"),
+            ("certified_budget = 0.1", "effective_size = 200.0"),
+            ("share = 0.1", "share = 1.0"),
+        ):
+            assert usual in text
+            text = text.replace(usual, here)
+        self.study, self.bad_study = folder / "good.toml", folder / "bad.toml"
+        self.study.write_text(text)
+        self.bad_study.write_text(text.replace('{ kind = "falcon" }', '{ kind = "uniform" }'))
+        (folder / "alerts.toml").write_text("[all]\n")
+
+    def now(self) -> datetime:
+        return START + timedelta(minutes=self.minute)
+
+    @property
+    def live(self) -> str:
+        with self.settings.store.read() as connection:
+            return str(audit.live(connection, "payments-world"))
+
+    def go_on_to(self, minute: int) -> None:
+        """Files arrive and are brought in every five minutes, up to this one."""
+        while self.minute < minute:
+            number = self.minute // EVERY
+            payments = self.world.payments(A_FILE, number * A_FILE, "site")
+            policy = payments_policy(registry.get(self.settings.store, self.settings.data, self.live))
+            choice = deploy(policy, payments)
+            decided = decision_log(payments, choice.probabilities, choice.action, "payments-world", self.live)
+            self.decided.append(decided)
+            self.answered.append(self.world.outcomes(payments, choice.action, "payments-world"))
+            before = START.replace(tzinfo=UTC) + timedelta(minutes=self.minute)
+            self.minute += EVERY
+            after = START.replace(tzinfo=UTC) + timedelta(minutes=self.minute)
+            answers = pl.concat(self.answered).filter(pl.col("observed_at").is_between(before, after, closed="right"))
+            self.deliver("decisions", f"{number:02d}.parquet", decided)
+            self.deliver("outcomes", f"{number:02d}.parquet", answers)
+            run_ingest_inbox()
+
+    def deliver(self, kind: str, name: str, frame: pl.DataFrame) -> None:
+        path = self.settings.inbox / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(path)
+
+    def statuses(self) -> dict[str, int]:
+        """How many rounds are matured, expired and pending now, told from the world and not from the store."""
+        decided = pl.concat(self.decided).select("event_id", pl.col("decided_at"))
+        answered = pl.concat(self.answered).select("event_id", "observed_at")
+        joined = decided.join(answered, on="event_id", how="left")
+        closed = pl.col("decided_at") + WINDOW <= self.now().replace(tzinfo=UTC)
+        in_time = pl.col("observed_at") <= pl.col("decided_at") + WINDOW
+        status = (
+            pl.when(~closed).then(pl.lit("pending")).when(in_time).then(pl.lit("matured")).otherwise(pl.lit("expired"))
+        )
+        return dict(Counter(joined.select(status.alias("status"))["status"].to_list()))
+
+
+def learnt_from(settings: Settings, iteration_id: str) -> dict[str, int]:
+    return dict(registry.get(settings.store, settings.data, iteration_id).inputs.data["statuses"])
+
+
+def test_two_hours_of_operation(settings: Settings, tmp_path: Path) -> None:
+    site = Site(settings, tmp_path)
+    with told_by(site.now):
+        rule = ensure_rule(settings, read_payments_study(site.study), ACTIONS).iteration_id
+        site.go_on_to(45)
+
+        # Files come twice, rows come again in another file, an answer to nothing, a row that may not enter.
+        shutil.copy(settings.ingested / "decisions" / "00.parquet", settings.inbox / "decisions" / "again.parquet")
+        site.deliver("decisions", "other.parquet", site.decided[1].reverse())
+        strange = (
+            site.answered[0].head(3).with_columns(pl.lit("nobody").alias("event_id") + pl.int_range(3).cast(pl.String))
+        )
+        site.deliver("outcomes", "strange.parquet", strange)
+        bad = (
+            site.decided[0]
+            .head(2)
+            .with_columns(event_id=pl.lit("bad") + pl.int_range(2).cast(pl.String), propensity=0.0)
+        )
+        site.deliver("decisions", "bad.parquet", bad)
+        run_ingest_inbox()
+
+        first = run_retrain_payments(site.study)
+        assert first.stage == Stage.PROMOTE
+        assert learnt_from(settings, first.candidate_id) == site.statuses()
+        assert run_watch_canary(site.study) is None  # nothing was live before the rule
+        promote(settings.store, first.candidate_id, "operator", "the gate agrees")
+        site.go_on_to(90)
+
+        # A bad candidate is refused; the operator sends it live all the same, and the canary gate takes it back.
+        second = run_retrain_payments(site.bad_study)
+        assert second.stage == Stage.REJECT
+        assert learnt_from(settings, second.candidate_id) == site.statuses()
+        alarms = {alarm.subject for alarm in run_watch_alarms(tmp_path / "alerts.toml")}
+        assert "gate" in alarms
+        promote(settings.store, second.candidate_id, "operator", "a mistake", override=True)
+        site.go_on_to(MINUTES)
+        watched = run_watch_canary(site.study)
+        assert (watched.candidate_id, watched.live_id) == (second.candidate_id, first.candidate_id)
+        assert site.live == first.candidate_id
+
+        third = run_retrain_payments(site.study)
+        assert third.incumbent_id == first.candidate_id
+        assert learnt_from(settings, third.candidate_id) == site.statuses()
+
+        # Everything is done: the same flows again change nothing.
+        before = tables(settings)
+        assert run_retrain_payments(site.study).candidate_id == third.candidate_id
+        run_ingest_inbox()
+        assert tables(settings) == before
+
+    decisions = MINUTES // EVERY * A_FILE
+    answers = pl.concat(site.answered).filter(pl.col("observed_at") <= site.now().replace(tzinfo=UTC))
+    assert before["decisions"] == decisions == 24_000
+    assert before["outcomes"] == len(answers)
+    assert before["quarantine"] == 3 + 2
+    assert before["ingested_files"] == 2 * MINUTES // EVERY + 3  # a file that came twice was ingested once
+    assert before["iterations"] == 4  # the rule and three retrainings
+    assert before["verdicts"] == 3
+    assert before["bundles"] == sum(each.stage == Stage.PROMOTE for each in (first, second, third))
+    with settings.store.read() as connection:
+        trail = audit.trail(connection)
+    moves = (
+        trail.filter(pl.col("action").is_in(["promote", "rollback"])).select("action", "actor", "iteration_id").rows()
+    )
+    assert moves == [
+        ("promote", "tester", rule),
+        ("promote", "operator", first.candidate_id),
+        ("promote", "operator", second.candidate_id),
+        ("rollback", "canary gate", first.candidate_id),
+    ]
+    assert Counter(trail["action"].to_list())["verdict"] == 3
+    assert np.all(np.diff(trail["entered_at"].to_numpy()) >= np.timedelta64(0))
+
+
+def tables(settings: Settings) -> dict[str, int]:
+    names = ("decisions", "outcomes", "quarantine", "ingested_files", "iterations", "verdicts", "bundles", "audit")
+    with settings.store.read() as connection:
+        return {name: connection.execute(f"select count(*) from {name}").fetchone()[0] for name in names}
