@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.payments.alarms import AlarmParams, generation_health, negative_rates
 from models.payments.deploy import deploy, in_world_order
 from models.payments.exploration.best import best_eligible
-from models.payments.memory import fitting_memory
+from models.payments.memory import Memory, fitting_memory
 from models.payments.pooling import pool
 from models.payments.refit import Refit, RefitParams, refit
 from models.payments.world import Payments, PaymentsWorld, decision_log
@@ -35,7 +35,8 @@ LEAST_SHARE = 0.02
 class GenerationParams:
     """generations of `rounds` payments each; memory: how many past generations a refit learns from at most.
 
-    adaptive: no further back than older rounds still help to predict the newest. warm: a refit starts from its
+    adaptive: where payments have changed, what changed is learned from the rounds since, or older ones are forgotten,
+    as predicts the newest best. warm: a refit starts from its
     parent. gate: a candidate that held-out rounds show to be clearly worse is not deployed. trust: the largest share
     of decisions that one generation may change; a candidate that changes more decides only part of the traffic.
     """
@@ -62,12 +63,14 @@ class GenerationParams:
 class Generation:
     """One generation: where the true value of what is deployed after it lies between uniform (0) and optimal (1), on
     fresh payments, with exploration and noise, and that of its oracle's greedy choices. memory: windows that taught
-    it. promoted: whether the gate let it decide. alarms: the signs of rule R10, as sentences."""
+    it; recent: those of them after a change. promoted: whether the gate let it decide. alarms: the signs of rule R10,
+    as sentences."""
 
     number: int
     deployed_share: float
     greedy_share: float
     memory: int
+    recent: int
     promoted: bool
     alarms: tuple[str, ...]
 
@@ -109,17 +112,21 @@ class Deployed:
 
 def play(world: PaymentsWorld, params: GenerationParams, alarms: AlarmParams | None = None) -> Iterator[Generation]:
     """Plays generations that start from uniform exploration."""
-    deployed, parent, memory = Deployed(), None, 0
+    deployed, parent, memory = Deployed(), None, Memory(0)
     windows: list[MaturedBatch] = []
     for number in range(1, params.generations + 1):
         windows = [*windows, _log(world, params, deployed, number - 1)][-max(params.memory, 2) :]
-        # What was forgotten once is not remembered again: at most one more window than last time.
-        memory = min(memory + 1, params.memory)
         if params.adaptive:
-            memory = fitting_memory(windows, memory, params.refit)
-        pooled = pool(windows[-memory:])
+            memory = fitting_memory(windows, memory, params.memory, params.refit)
+        else:
+            memory = Memory(min(number, params.memory))
         fitted = refit(
-            pooled, params.refit, params.noise_scale, f"generation {number}", parent if params.warm else None
+            pool(memory.of(windows)),
+            params.refit,
+            params.noise_scale,
+            f"generation {number}",
+            parent if params.warm else None,
+            memory.changed_at(windows),
         )
         parent = fitted
         policy = PaymentsPolicy(fitted.graph, fitted.spec)
@@ -134,7 +141,8 @@ def play(world: PaymentsWorld, params: GenerationParams, alarms: AlarmParams | N
             number=number,
             deployed_share=world.share_of_gap(fresh, deployed.decide(fresh)[0]),
             greedy_share=world.share_of_gap(fresh, _greedy(fitted, policy, fresh)),
-            memory=memory,
+            memory=memory.windows,
+            recent=memory.recent,
             promoted=promoted,
             alarms=health.alarms(alarms or AlarmParams()),
         )

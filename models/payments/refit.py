@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -65,17 +66,23 @@ class Refit:
 
 
 def refit(
-    batch: MaturedBatch, params: RefitParams, noise_scale: float, salt: str, parent: Refit | None = None
+    batch: MaturedBatch,
+    params: RefitParams,
+    noise_scale: float,
+    salt: str,
+    parent: Refit | None = None,
+    changed_at: datetime | None = None,
 ) -> Refit:
     """Fits oracle and rule on the rounds that are not held out.
 
     noise_scale: of smoothing, in standard deviations of each number. salt names the policy's own chance. parent:
-    where the oracle starts from, when it knows the same actions.
+    where the oracle starts from, when it knows the same actions. changed_at: since when payments are not what they
+    were, where `models.payments.memory` found that.
     """
     training = batch.rows(~held_out(batch.logged, params.held_out))
     features = fit_features(training.logged.context, params.features)
     actions = live_actions(batch.logged.actions, params.actions)
-    learned = training_set(training, features, params, actions)
+    learned = training_set(training, features, params, actions, changed_at)
     start = parent.oracle if parent is not None and parent.spec.actions == actions else None
     oracle = fit_oracle(params.oracle, learned, stream_seed(params.seed, "oracle"), start)
     if isinstance(params.exploration, Tuned):
@@ -120,8 +127,15 @@ def _tuned(
     return rule
 
 
-def training_set(batch: MaturedBatch, features: Features, params: RefitParams, actions: tuple[str, ...]) -> TrainingSet:
-    """A batch as an oracle for these actions learns from it; rounds that took another one are left out."""
+def training_set(
+    batch: MaturedBatch,
+    features: Features,
+    params: RefitParams,
+    actions: tuple[str, ...],
+    changed_at: datetime | None = None,
+) -> TrainingSet:
+    """A batch as an oracle for these actions learns from it; rounds that took another one are left out. Those decided
+    from changed_at on are its recent ones."""
     logged = batch.logged
     number = np.array([actions.index(name) if name in actions else -1 for name in logged.actions])
     action = number[logged.action]
@@ -134,6 +148,7 @@ def training_set(batch: MaturedBatch, features: Features, params: RefitParams, a
         reward=kept.reward,
         described=described(actions, params.actions),
         weight=1 / kept.logged.propensity if params.weighting == "inverse_propensity" else None,
+        recent=None if changed_at is None else (kept.logged.decided_at >= changed_at).to_numpy(),
     )
 
 

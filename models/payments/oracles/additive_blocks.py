@@ -20,6 +20,7 @@ TABLE_START = (0.15, 0.05, 0.04)
 """Variances of shared, parts' and own effects that a table starts from."""
 NUMBER_START = (0.04, 0.02, 0.04)
 TERM_START = (LEAST, LEAST, 0.01)
+RECENT_START = (0.02, 0.01, 0.02)
 BASE = 25.0
 """Variance of the level that all actions share: wide, for rewards may be rare."""
 STEPS = 3
@@ -30,9 +31,13 @@ CellSums = tuple[NDArray[np.intp] | None, NDArray[np.float64]]
 
 
 class AdditiveFit:
-    """The state of a fit: effects and priors of every block, over training rows that keep each round's logit."""
+    """The state of a fit: effects and priors of every block, over training rows that keep each round's logit.
 
-    def __init__(self, rows: TrainingRows, sizes: list[int], described: NDArray[np.float64]) -> None:
+    sizes: rows of each category's table. recent: the rows hold codes of as many further tables as `recent_codes` makes,
+    of what has changed of late; variances that are learned tell how much has.
+    """
+
+    def __init__(self, rows: TrainingRows, sizes: list[int], described: NDArray[np.float64], recent: bool) -> None:
         self.rows = rows
         self.described = described
         actions = rows.actions
@@ -43,6 +48,9 @@ class AdditiveFit:
         self.base = self._prior((BASE, *NUMBER_START[1:]))
         self.tables = [self._fresh(size, TABLE_START) for size in sizes]
         self.categories = len(sizes)
+        if recent:
+            self.tables += [self._fresh(size, RECENT_START) for size in (2, *(size + 1 for size in sizes))]
+        self.lasting = len(self.tables)
         rate = min(max(rows.reward_sum / max(rows.weight_sum, 1e-9), 1e-4), 1 - 1e-4)
         self.weights[:, 0] = np.log(rate / (1 - rate))
 
@@ -93,8 +101,8 @@ class AdditiveFit:
     def add_terms(self, terms: Terms, known: Terms, edges: NDArray[np.float32]) -> None:
         """Gives new curves and pairs a table; the rounds' codes follow."""
         fresh = dict(zip([*terms.curves, *terms.pairs], terms.sizes(), strict=True))
-        old = dict(zip([*known.curves, *known.pairs], self.tables[self.categories :], strict=True))
-        self.tables = self.tables[: self.categories] + [
+        old = dict(zip([*known.curves, *known.pairs], self.tables[self.lasting :], strict=True))
+        self.tables = self.tables[: self.lasting] + [
             old[term] if term in old else self._fresh(size, TERM_START) for term, size in fresh.items()
         ]
         self.encode(terms, edges)
@@ -104,11 +112,23 @@ class AdditiveFit:
         self.rows.replace(
             cell=lambda chunk: np.concatenate(
                 (
-                    chunk.cell[: self.categories],
+                    chunk.cell[: self.lasting],
                     np.array(terms.codes(chunk.design[:, 1:], edges)) * np.int32(self.rows.actions) + chunk.action,
                 )
             )
         )
+
+    def current(self) -> tuple[list[TablePosterior], NDArray[np.float64]]:
+        """The tables and weights as they are now: what has changed of late is added to what lasts."""
+        kept, weights = self.tables[: self.categories], self.weights.copy()
+        if self.lasting > self.categories:
+            level, *changes = self.tables[self.categories : self.lasting]
+            weights[:, 0] += level.mean[0]
+            kept = [
+                TablePosterior(old.mean + new.mean[:-1], old.variance + new.variance[:-1], old.prior)
+                for old, new in zip(kept, changes, strict=True)
+            ]
+        return kept + self.tables[self.lasting :], weights
 
     def expand(self) -> None:
         """Brings residuals and curvatures of the rounds up to date with their logits."""
@@ -190,8 +210,10 @@ class AdditiveFit:
         pull = np.zeros(size)
         for part in self.rows.each(lambda c: by_cell(size, c.cells(number), c.residual.astype(np.float64))):
             add_sums(pull, part)
+        if self.categories <= number < self.lasting:  # the last row is that of older rounds: nothing has changed there
+            pull[-actions:], curvature[-1] = 0.0, 0.0
         pulled = pull.reshape(-1, actions) + curvature * table.mean
-        found = table_posterior(table.prior, pulled, curvature, steps, each_own=number >= self.categories)
+        found = table_posterior(table.prior, pulled, curvature, steps, each_own=number >= self.lasting)
         change = (found.mean - table.mean).astype(np.float32).ravel()
         self.tables[number] = found
         return sum(self.rows.each(lambda c: _shift(c, slice(None), change.take(c.cells(number)))))
@@ -204,6 +226,14 @@ class AdditiveFit:
     def _prior(self, start: tuple[float, float, float]) -> ActionPrior:
         shared, parts, own = start
         return ActionPrior(self.described, shared, parts, np.full(self.rows.actions, own))
+
+
+def recent_codes(category: NDArray[np.int32], sizes: list[int], recent: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Rows of tables of what has changed of late, (table, round): of the level of actions, then of each category
+    (category, round); older rounds read the last row of each."""
+    idle = np.array([1, *sizes], dtype=np.int32)[:, None]
+    code = np.concatenate((np.zeros((1, len(recent)), dtype=np.int32), category))
+    return np.where(recent, code, idle).astype(np.int32)
 
 
 def by_cell(size: int, cells: NDArray[np.intp], values: NDArray[np.float64]) -> CellSums:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.payments.oracles.additive import AdditiveOracle, AdditiveParams, Variances, standardised
-from models.payments.oracles.additive_blocks import AdditiveFit
+from models.payments.oracles.additive_blocks import AdditiveFit, recent_codes
 from models.payments.oracles.oracle import TrainingSet
 from models.payments.oracles.terms import Terms, edges_of, more_terms
 from models.payments.training_rows import CHUNK, TrainingRows
@@ -25,15 +25,16 @@ def fit_rows(
     rows: TrainingRows,
     described: NDArray[np.float64],
     parent: AdditiveOracle | None,
+    recent: bool = False,
 ) -> AdditiveOracle:
     """Fits an additive oracle on training rows whose codes are those of the features' categories.
 
     described (action, part): features of the actions. parent: where to start from; with effects of the same
-    actions in the same order.
+    actions in the same order. recent: the rows hold codes of what has changed of late, too.
     """
     # One thread for a product: it is too small to share, and its bits must not depend on the number of cores.
     with threadpool_limits(1):
-        return _fit(params, features, rows, described, parent)
+        return _fit(params, features, rows, described, parent, recent)
 
 
 def _fit(
@@ -42,9 +43,10 @@ def _fit(
     rows: TrainingRows,
     described: NDArray[np.float64],
     parent: AdditiveOracle | None,
+    recent: bool,
 ) -> AdditiveOracle:
     sizes = [len(feature.levels) + 1 for feature in features.category]
-    fit = AdditiveFit(rows, sizes, described)
+    fit = AdditiveFit(rows, sizes, described, recent)
     if parent is not None:
         fit.start_from(parent, features)
     rows.thin(params.head)
@@ -71,28 +73,34 @@ def _fit(
             fit.encode(terms, edges)
         fit.begin()
         fit.sweep(steps=0)  # the variances are known from the head
+    tables, weights = fit.current()
     return AdditiveOracle(
         features=features,
         terms=terms,
         edges=edges,
-        weights=fit.weights,
+        weights=weights,
         covariance=fit.covariance,
-        tables=tuple(table.mean for table in fit.tables),
-        variances=tuple(table.variance for table in fit.tables),
-        learned=tuple(Variances(p.shared, p.parts, p.own) for p in (fit.prior, *(t.prior for t in fit.tables))),
+        tables=tuple(table.mean for table in tables),
+        variances=tuple(table.variance for table in tables),
+        learned=tuple(Variances(p.shared, p.parts, p.own) for p in (fit.prior, *(table.prior for table in tables))),
     )
 
 
 def fit_additive(params: AdditiveParams, training: TrainingSet, parent: AdditiveOracle | None) -> AdditiveOracle:
     """Fits an additive oracle on a training set in memory."""
     rows = TrainingRows(training.actions)
+    sizes = [len(feature.levels) + 1 for feature in training.features.category]
+    recent = training.recent
     for start in range(0, len(training), CHUNK):
         part = slice(start, start + CHUNK)
+        code = training.contexts.category[part].T.astype(np.int32)
+        if recent is not None:
+            code = np.concatenate((code, recent_codes(code, sizes, recent[part])))
         rows.add(
             standardised(training.features, training.contexts.numeric[part]),
-            training.contexts.category[part].T.astype(np.int32),
+            code,
             training.action[part],
             training.reward[part],
             None if training.weight is None else training.weight[part],
         )
-    return fit_rows(params, training.features, rows, training.described, parent)
+    return fit_rows(params, training.features, rows, training.described, parent, recent is not None)

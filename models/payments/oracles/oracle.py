@@ -19,6 +19,8 @@ class TrainingSet:
     action (round,) numbers the action taken; reward (round,) in [0, 1]. weight (round,): how much a round counts,
     None for all alike (rule R9). described (action, part): features of the actions, so that an action without
     rounds is predicted from those that share its parts; it has a row for every action that is to be predicted.
+    recent (round,): decided after a change of nobody knows what, None where nothing changed; an oracle that can tells
+    apart what changed from what lasts, others take all rounds alike.
     """
 
     features: Features
@@ -27,6 +29,7 @@ class TrainingSet:
     reward: NDArray[np.float64]
     described: NDArray[np.float64]
     weight: NDArray[np.float64] | None = None
+    recent: NDArray[np.bool_] | None = None
 
     @property
     def actions(self) -> int:

@@ -10,13 +10,18 @@ import polars as pl
 import pytest
 
 from models.payments.alarms import AlarmParams, by_iteration, generation_health, negative_rates
+from models.payments.deploy import deploy
 from models.payments.exploration.falcon import Falcon
+from models.payments.exploration.greedy import Greedy
 from models.payments.generations import Deployed, GenerationParams, _log, play
-from models.payments.memory import fitting_memory
+from models.payments.memory import Memory, fitting_memory, memories
 from models.payments.oracles.additive import AdditiveParams
+from models.payments.oracles.additive_fit import fit_additive
+from models.payments.oracles.oracle import TrainingSet, undescribed
 from models.payments.pooling import pool
 from models.payments.refit import RefitParams, refit
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log
+from quaestor.export.encoding import CategoryFeature, Encoded, Features
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.log.delay import early_batch
 from quaestor.log.maturity import MaturityParams, judge, matured_batch
@@ -27,15 +32,57 @@ PARAMS = GenerationParams(REFIT, MATURITY, generations=3, rounds=6000, memory=4)
 
 
 @pytest.mark.slow
-def test_memory_ends_at_a_break_and_only_there() -> None:
-    """Four windows of 30,000 payments, 150 hours each; issuers change before the last, or not at all."""
-    params, remembered = replace(PARAMS, rounds=30_000), []
+def test_a_break_is_seen_where_it_is_and_only_there() -> None:
+    """Four windows of 30,000 payments, 150 hours each; issuers change before the last, or not at all. What did not
+    change is still learned from all of them: that predicts the newest window better than its rounds alone."""
+    params, found = replace(PARAMS, rounds=30_000), []
     for break_on_day in (None, 3 * 6.25):
         world = PaymentsWorld(WorldParams(seed=2, break_on_day=break_on_day))
         windows = [_log(world, params, Deployed(), number) for number in range(4)]
-        remembered.append(fitting_memory(windows, 4, REFIT))
-    assert remembered[0] == 4
-    assert remembered[1] <= 2
+        found.append(fitting_memory(windows, Memory(3), 4, REFIT))
+    assert found == [Memory(4), Memory(4, recent=1)]
+    # Four windows, of which the last is new: not knowing what was believed before finds the same.
+    assert fitting_memory(windows, None, 4, REFIT) == Memory(4, recent=1)
+    changed_at = found[1].changed_at(windows)
+    assert changed_at == windows[-1].logged.decided_at.min()
+    fresh = world.payments(20_000, 4 * 30_000, "fresh")
+    shares = []
+    for batch, since in ((pool(windows), None), (windows[-1], None), (pool(windows), changed_at)):
+        made = refit(batch, replace(REFIT, exploration=Greedy()), 0.0, "salt", changed_at=since)
+        probabilities = deploy(PaymentsPolicy(made.graph, made.spec), fresh).probabilities
+        shares.append(world.share_of_gap(fresh, probabilities))
+    assert shares[2] > max(shares[:2])
+
+
+def test_memories_that_a_generation_may_choose_from() -> None:
+    assert memories(1, Memory(0)) == [Memory(1)]
+    assert memories(3, Memory(2)) == [Memory(3), Memory(3, 1), Memory(1)]
+    assert memories(5, Memory(4, 2)) == [Memory(5), Memory(5, 1), Memory(5, 3), Memory(1), Memory(3)]
+    assert memories(3, None) == [Memory(3), Memory(3, 1), Memory(3, 2), Memory(1), Memory(2)]
+
+
+def test_what_has_changed_is_told_apart_from_what_lasts() -> None:
+    """One category changes its effects, the other keeps them: with few rounds since, effects of their own for what
+    changed predict better than all rounds alike and than the recent ones alone."""
+    draw, fixed = np.random.default_rng(0), np.random.default_rng(1)
+    count, since = 12_000, 10_500
+    level = draw.integers(0, 30, (count, 2))
+    effects = fixed.normal(0, 0.9, (3, 30, 3))
+    late = np.arange(count) >= since
+    logit = 0.3 + effects[0][level[:, 0]] + np.where(late[:, None], effects[1][level[:, 1]], effects[2][level[:, 1]])
+    truth = 1 / (1 + np.exp(-logit))
+    action = draw.integers(0, 3, count)
+    reward = (draw.random(count) < truth[np.arange(count), action]).astype(np.float64)
+    features = Features((), tuple(CategoryFeature(f"c{k}", tuple(f"L{n:02d}" for n in range(30))) for k in range(2)))
+    contexts = Encoded(np.zeros((count, 0), dtype=np.float32), level + 1)
+    whole = TrainingSet(features, contexts, action, reward, undescribed(3))
+    newest = np.flatnonzero(late)
+    alone = TrainingSet(features, contexts.rows(newest), action[newest], reward[newest], undescribed(3))
+    errors = [
+        np.square(fit_additive(AdditiveParams(terms=0), training, None).predict(contexts) - truth)[late].mean()
+        for training in (replace(whole, recent=late), whole, alone)
+    ]
+    assert errors[0] < 0.8 * min(errors[1:])
 
 
 def test_pooled_windows_keep_their_own_propensities() -> None:
