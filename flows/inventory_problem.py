@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from models.inventory.layout import layout_of
 from models.inventory.network import read_network
 from models.inventory.problem import Problem, problem_from_demand
 from quaestor.errors import UsageError
+from quaestor.log.censoring import uncensored
 from quaestor.log.demand import DemandPanel, days_from_christmas, demand_panel
 from quaestor.registry.canonical import canonical_json, digest_of
 from quaestor.settings import Settings
@@ -88,6 +90,8 @@ def _panel(
             f"scenario = 'product and store' is for a network with one store, {study.network.name} has {len(stores)}."
         )
     panel = demand_panel(records, tuple(records["store"].unique().sort()) if apart else stores)
+    if study.censored:
+        panel = _uncensored(panel, study)
     if study.products is not None:
         count = min(study.products, len(panel.products))
         panel = panel.take(np.linspace(0, len(panel.products) - 1, count).round().astype(np.int64))
@@ -95,6 +99,21 @@ def _panel(
     if not apart:
         return panel, keys
     return panel.by_store(stores[0]), [[key] for row in keys for key in row]
+
+
+def _uncensored(panel: DemandPanel, study: InventoryStudy) -> DemandPanel:
+    if panel.stocked_out is None:
+        raise UsageError("censored = true, but no record is marked stocked_out; ingest demand with that column.")
+    first, end = study.windows.train
+    found, kept = uncensored(panel, first, end, study.hdpo.seed)
+    if kept:
+        logging.getLogger(__name__).warning(
+            "%s: %d of %d stocked-out records stay as recorded: no demand as high was ever seen in full.",
+            study.system,
+            kept,
+            int(panel.stocked_out.sum()),
+        )
+    return found
 
 
 def _drawn(study: InventoryStudy, drawn: DrawnDemand, stores: tuple[str, ...]) -> DemandPanel:

@@ -121,7 +121,8 @@ class InventoryStudy:
     for all. demand: the system whose recorded demand is used, by default its own; drawn: a law to draw it from
     instead. scenario: whether a product is one future of the whole network, or each product in each store is one of
     a network with one store. terms: what each scenario has of its own. yardsticks are fitted by HDPO with their own
-    settings. cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
+    settings. censored: whether sales of periods marked `stocked_out` only say that demand was at least as much.
+    cap_multiple: the certificate's cap in multiples of the incumbent's dev cost.
     noise_draws: episodes played to evaluate the smoothed candidate. smoothing: how the trained policy is trained on
     under the certificate's noise; absent where it is not.
     """
@@ -141,13 +142,16 @@ class InventoryStudy:
     products: int | None = None
     scenario: Literal["product", "product and store"] = "product"
     terms: OwnTerms | None = None
+    censored: bool = False
     cap_multiple: float = 1.5
     noise_draws: int = 4
 
     def __post_init__(self) -> None:
-        recorded = (self.demand, self.products, self.terms, self.scenario) != (None, None, None, "product")
-        if self.drawn is not None and recorded:
-            raise ValueError("demand is drawn or recorded: remove [drawn], or demand, products, scenario and terms.")
+        recorded = self.censored or (self.demand, self.products, self.terms) != (None, None, None)
+        if self.drawn is not None and (recorded or self.scenario != "product"):
+            raise ValueError(
+                "demand is drawn or recorded: remove [drawn], or demand, products, scenario, terms and censored."
+            )
         if self.products is not None and self.products < 2:
             raise ValueError(f"products must be 2 or more, found {self.products}.")
         if self.policy.window > self.windows.history:

@@ -57,6 +57,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("period", pl.Int32(), True, "a whole number"),
         Column("starts_on", pl.Date(), False, "a date, such as 2026-01-31"),
         Column("units", pl.Float64(), True, "a number"),
+        Column("stocked_out", pl.Boolean(), False, "true or false"),
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -16,7 +16,9 @@ from quaestor.errors import UsageError
 @dataclass(frozen=True)
 class DemandPanel:
     """Demand in units, (product, store, period), 0 or more; starts_on names the first day of each period, or is
-    empty where the records carry no date. returns_clipped: records below 0, which are not demand.
+    empty where the records carry no date. returns_clipped: records below 0, which are not demand. stocked_out
+    (product, store, period): whether a record is of sales that ended with the stock, so that demand was at least as
+    much; None where none is.
     """
 
     system: str
@@ -25,6 +27,7 @@ class DemandPanel:
     starts_on: tuple[date, ...]
     units: NDArray[np.float64]
     returns_clipped: int
+    stocked_out: NDArray[np.bool_] | None = None
 
     @property
     def periods(self) -> int:
@@ -35,22 +38,26 @@ class DemandPanel:
         """A digest of everything in the panel."""
         content = hashlib.sha256(repr((self.system, self.products, self.stores, self.starts_on)).encode())
         content.update(np.ascontiguousarray(self.units).tobytes())
+        if self.stocked_out is not None:
+            content.update(np.ascontiguousarray(self.stocked_out).tobytes())
         return content.hexdigest()
 
     def take(self, products: NDArray[np.int64]) -> DemandPanel:
         """The panel of these product numbers only."""
         names = tuple(self.products[index] for index in products)
-        return DemandPanel(self.system, names, self.stores, self.starts_on, self.units[products], self.returns_clipped)
+        marked = None if self.stocked_out is None else self.stocked_out[products]
+        return replace(self, products=names, units=self.units[products], stocked_out=marked)
 
     def by_store(self, store: str) -> DemandPanel:
         """Every product in every store as a product of its own, all in the one named store."""
         names = tuple(f"{product}, {here}" for product in self.products for here in self.stores)
-        units = self.units.reshape(len(names), 1, self.periods)
-        return DemandPanel(self.system, names, (store,), self.starts_on, units, self.returns_clipped)
+        shape = (len(names), 1, self.periods)
+        marked = None if self.stocked_out is None else self.stocked_out.reshape(shape)
+        return replace(self, products=names, stores=(store,), units=self.units.reshape(shape), stocked_out=marked)
 
 
 def demand_panel(records: pl.DataFrame, stores: tuple[str, ...]) -> DemandPanel:
-    """A panel over the named stores from records (system, product, store, period, starts_on, units).
+    """A panel over the named stores from records (system, product, store, period, starts_on, units, stocked_out).
 
     Returns (units below 0) are clipped to 0. Raises UsageError when a store has no record or a product lacks a
     period in some store: a gap is not a demand of 0.
@@ -74,6 +81,7 @@ def demand_panel(records: pl.DataFrame, stores: tuple[str, ...]) -> DemandPanel:
     order = pl.Enum(stores)
     kept = kept.with_columns(pl.col("store").cast(order)).sort("product", "store", "period")
     units = kept["units"].to_numpy().reshape(len(products), len(stores), periods)
+    marked = kept["stocked_out"].to_numpy().reshape(units.shape)
     dates = kept.group_by("period").agg(pl.col("starts_on").first()).sort("period")["starts_on"]
     return DemandPanel(
         system=str(kept["system"][0]),
@@ -82,6 +90,7 @@ def demand_panel(records: pl.DataFrame, stores: tuple[str, ...]) -> DemandPanel:
         starts_on=() if dates.null_count() else tuple(dates),
         units=np.maximum(units, 0.0),
         returns_clipped=int((units < 0).sum()),
+        stocked_out=marked if marked.any() else None,
     )
 
 

@@ -61,7 +61,7 @@ DEMAND = Table(
     "demand",
     ("system", "product", "store", "period"),
     ("system", "product", "store", "period"),
-    ("starts_on", "units"),
+    ("starts_on", "units", "stocked_out"),
 )
 
 
