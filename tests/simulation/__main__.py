@@ -1,4 +1,4 @@
-"""`python -m tests.simulation [--seeds N] [--first SEED] [--jobs N] [--plant BUG]`: simulates seeds and names those that fail."""
+"""`python -m tests.simulation [--seeds N] [--first SEED] [--jobs N] [--plant BUG]`: names the seeds that fail."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class ForgetfulDisk(Disk):
         for number, step in enumerate(self._steps):
             if (step.lasting or number < kept[step.folder]) and image.get(step.folder, _GONE) is None:
                 _apply(image, step)
-        for path, file in image.items():
+        for file in image.values():
             if file is not None and file.lasting != file.content:
                 torn = file.content[: draw.randrange(len(file.content) + 1)]
                 file.content = draw.choice((file.lasting or b"", torn, file.content))

@@ -85,7 +85,7 @@ class Joiner:
             raise ViolationError(f"2: received, and neither joined nor in quarantine: {sorted(lost)[:3]}")
 
     def rounds(self, as_of: datetime, window: timedelta, default: float) -> dict[str, float]:
-        """The reward that each closed round teaches by its event id: of the highest revision in time, or the default."""
+        """The reward that each closed round teaches by its id: of the highest revision in time, or the default."""
         taught = {}
         for event_id, decision in self.decisions.items():
             closes = decision["decided_at"] + window

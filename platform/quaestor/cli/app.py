@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -54,6 +55,8 @@ _EXTRAS = {
     "onnxruntime": "runtime", "cryptography": "runtime", "fastapi": "service", "uvicorn": "service",
     "prefect": "flows", "flows": "flows", "torch": "training", "sklearn": "training",
 }  # fmt: skip
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+"""What a full, read-only or broken disk says."""
 
 
 def main() -> None:
@@ -73,6 +76,13 @@ def run(commands: typer.Typer) -> None:
         if missing not in _EXTRAS:
             raise
         _say(f"This command needs {missing}: pip install 'quaestor[{_EXTRAS[missing]}]'.")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        _say(f"The disk takes nothing{where}: {error.strerror}. What was written is whole; make room, or give this user "
+             "the right to write there, and run the same command again to go on.")  # fmt: skip
         sys.exit(1)
     except KeyboardInterrupt:
         _say("Stopped. Run the same command again to go on.")

@@ -61,17 +61,23 @@ def take(store: Store, name: str, actor: str, seconds: float = SECONDS, holder: 
     with store.write() as connection:
         grant = Grant(store.path.absolute(), name, next_token(connection), seconds)
         now = utc_now()
+        values = [grant.token, actor, holder.machine, holder.process, holder.started, now, now,
+                  now + timedelta(seconds=seconds), name]  # fmt: skip
         former = _holding(connection, name)
-        if former is not None:
+        if former is None:
+            connection.execute(
+                "insert into leases (token, actor, machine, process, started, taken_at, renewed_at, expires_at, name) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        else:
             grant = replace(grant, took_over=_left_behind(former, now))
-            connection.execute("delete from leases where name = ?", [name])
-        connection.execute(
-            "insert into leases values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                name, grant.token, actor, holder.machine, holder.process, holder.started,
-                now, now, now + timedelta(seconds=seconds),
-            ],
-        )  # fmt: skip
+            # An update and not a delete: it conflicts with that of whoever proves the lease at the same time.
+            connection.execute(
+                "update leases set token = ?, actor = ?, machine = ?, process = ?, started = ?, taken_at = ?, "
+                "renewed_at = ?, expires_at = ? where name = ?",
+                values,
+            )
     return grant
 
 

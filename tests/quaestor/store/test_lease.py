@@ -158,13 +158,19 @@ def test_where_transactions_overlap_a_stale_write_and_a_takeover_cannot_both_com
         writer.begin()
         prove(writer, grant)
         writer.execute("insert into networks values ('w', 'w', '{}', now()::timestamp)")
+        _begin(taker)
     with at(minutes=10):
-        taker.begin()
         overlapping = _Snapshots(tmp_path, taker, inside=True)
         if first == "the writer commits first":
             writer.commit()
         with pytest.raises(duckdb.TransactionException, match=r"(?i)conflict"):
             take(overlapping, "x", "bob")  # type: ignore[arg-type]
+
+
+def _begin(connection: duckdb.DuckDBPyConnection) -> None:
+    """Begins a transaction and takes its snapshot."""
+    connection.begin()
+    connection.execute("select * from leases, lease_tokens").fetchall()
 
 
 class _Snapshots:
@@ -186,8 +192,8 @@ def test_two_takers_whose_transactions_overlap(tmp_path: Path) -> None:
     database = duckdb.connect(str(tmp_path / "x.duckdb"))
     migrate(database)
     one, two = database.cursor(), database.cursor()
-    one.begin()
-    two.begin()
+    _begin(one)
+    _begin(two)
     with at():
         take(_Snapshots(tmp_path, one, inside=True), "x", "ann")  # type: ignore[arg-type]
         with pytest.raises(duckdb.TransactionException, match=r"(?i)conflict"):
