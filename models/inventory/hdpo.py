@@ -167,15 +167,14 @@ def _one_epoch(
     number: int,
 ) -> float:
     """Mean cost per store and period after the warm-up, as the policy was when it met each segment."""
-    weight = _loss_weight(scenarios, params.scale_exponent)
-    order = _shuffled(scenarios.batch, stream_seed(params.seed, "hdpo batches", number))
-    segments = _segments(warmup, scenarios.periods, params.segment)
+    weight = loss_weight(scenarios, params.scale_exponent)
+    order = shuffled(scenarios.batch, params.seed, number)
+    segments = segments_of(warmup, scenarios.periods, params.segment)
     steps = [(rows, segment) for rows in order.split(params.batch) for segment in segments]
     total = 0.0
     for index, (batch, (first, end)) in enumerate(steps):
         rows = own_part(batch)
-        progress = (number - 1 + index / len(steps)) / params.epochs
-        optimiser.param_groups[0]["lr"] = params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        optimiser.param_groups[0]["lr"] = learning_rate(params, number - 1 + index / len(steps))
         if first == 0:
             state = scenarios.rows(rows).start
         counted = max(warmup - first, 0)
@@ -199,7 +198,12 @@ def _one_epoch(
     return total / scenarios.batch
 
 
-def _segments(warmup: int, periods: int, length: int | None) -> list[tuple[int, int]]:
+def learning_rate(params: HDPOParams, epochs_done: float) -> float:
+    """The step size after so many epochs: a cosine from its full size down to 0."""
+    return params.learning_rate * (1 + math.cos(math.pi * epochs_done / params.epochs)) / 2
+
+
+def segments_of(warmup: int, periods: int, length: int | None) -> list[tuple[int, int]]:
     """First period and past the last of each segment; the warm-up belongs to the first, and a rest to the last."""
     if length is None:
         return [(0, periods)]
@@ -207,10 +211,13 @@ def _segments(warmup: int, periods: int, length: int | None) -> list[tuple[int, 
     return list(pairwise([0, *ends]))
 
 
-def _shuffled(count: int, seed: int) -> Tensor:
+def shuffled(count: int, seed: int, epoch: int) -> Tensor:
+    """Row numbers in the order in which an epoch meets them, (row,)."""
+    seed = stream_seed(seed, "hdpo batches", epoch)
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
-def _loss_weight(scenarios: Scenarios, exponent: float) -> Tensor:
+def loss_weight(scenarios: Scenarios, exponent: float) -> Tensor:
+    """What each scenario's cost counts in the loss, (batch,), 1 on average."""
     weight = scenarios.demand.mean(dim=(1, 2)).clamp(min=1e-3) ** -exponent
     return weight / weight.mean()

@@ -23,11 +23,17 @@ _traced: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Traced | Unsupporte
 
 
 def native_play(
-    layout: Layout, policy: nn.Module, window: int, scenarios: Scenarios, noise: ObservationNoise | None
+    layout: Layout,
+    policy: nn.Module,
+    window: int,
+    scenarios: Scenarios,
+    noise: ObservationNoise | None = None,
+    stacked: dict[str, Tensor] | None = None,
 ) -> tuple[Tensor, State]:
     """Cost (batch, period) and the state after the last period, as `rollout.play` defines them.
 
-    Raises UnsupportedError where the machine cannot play this policy on this layout.
+    stacked: weights by name, (problem, ...), to play instead of the policy's own; each problem has as many scenarios,
+    one problem after the other. Raises UnsupportedError where the machine cannot play this policy on this layout.
     """
     observe(scenarios, scenarios.start, 0, window, None)  # refuses a history that is too short
     found = _trace_of(layout, policy, window, scenarios.calendar.shape[1], noise is not None)
@@ -38,9 +44,14 @@ def native_play(
         raise UnsupportedError("tensors of several types")
     if any(source.data.requires_grad for source in sources):
         raise UnsupportedError("gradient of demand, terms or noise")
-    rollout = Rollout(found.program, sources, scenarios.batch, scenarios.periods, 1, dtype)
-    weights = {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
-    cost, end = Operator.apply(rollout, found.parameters(weights), start)
+    if stacked is None:
+        problems = 1
+        parameters = found.parameters({**dict(policy.named_parameters()), **dict(policy.named_buffers())})
+    else:
+        problems = len(next(iter(stacked.values())))
+        parameters = torch.func.vmap(found.parameters)(stacked)
+    rollout = Rollout(found.program, sources, scenarios.batch, scenarios.periods, problems, dtype)
+    cost, end = Operator.apply(rollout, parameters, start)
     on_hand, in_transit = end.split((layout.places, layout.places * layout.longest_lead_time), dim=1)
     return cost, State(on_hand, in_transit.unflatten(1, (layout.places, layout.longest_lead_time)))
 
