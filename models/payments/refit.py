@@ -17,6 +17,7 @@ from models.payments.exploration.inverse_gap import InverseGap
 from models.payments.exploration.rule import Beliefs, Exploration
 from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.features import FeatureParams, fit_features
+from models.payments.noisy_rounds import with_noise
 from models.payments.objectives import ObjectiveParams, charge_of
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.fixed import preference
@@ -38,7 +39,8 @@ class RefitParams:
 
     default_action: taken when the policy fails. held_out: the share of rounds kept from training, for evaluation.
     objective: what actions cost; absent where only the reward counts. weighting: of rounds in the fit; none is best but
-    where the log hardly knows what the policy will do (rule R9).
+    where the log hardly knows what the policy will do (rule R9). noisy_copies: how often the oracle meets each round
+    with the noise of smoothing on its numbers; 0: once, as logged.
     """
 
     default_action: str
@@ -49,9 +51,12 @@ class RefitParams:
     objective: ObjectiveParams | None = None
     weighting: Literal["none", "inverse_propensity"] = "none"
     held_out: float = 0.3
+    noisy_copies: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.noisy_copies < 0:
+            raise ValueError(f"noisy_copies must be 0 or more, found {self.noisy_copies}.")
         if not 0 < self.held_out < 1:
             raise ValueError(f"held_out must be between 0 and 1, found {self.held_out}.")
 
@@ -84,7 +89,10 @@ def refit(
     actions = live_actions(batch.logged.actions, params.actions)
     learned = training_set(training, features, params, actions, changed_at)
     start = parent.oracle if parent is not None and parent.spec.actions == actions else None
-    oracle = fit_oracle(params.oracle, learned, stream_seed(params.seed, "oracle"), start)
+    taught = learned
+    if params.noisy_copies and noise_scale > 0:
+        taught = with_noise(learned, noise_scale, params.noisy_copies, stream_seed(params.seed, "noisy rounds"))
+    oracle = fit_oracle(params.oracle, taught, stream_seed(params.seed, "oracle"), start)
     if isinstance(params.exploration, Tuned):
         rule: Exploration = _tuned(params.exploration, training, features, params, actions)
     else:
