@@ -72,6 +72,8 @@ def play_policy(
         raise UsageError("This policy was learnt for another network; it cannot be played on this one.")
     if scenarios.opening.on_hand.shape[1] != len(network.places) or scenarios.demand.shape[1] != len(network.stores):
         raise UsageError("The kept scenarios are of another network; evaluate the iteration again.")
+    if spec.own_terms:
+        raise UsageError("Series on costs and lead times of their own are not played again here; see its evaluation.")
     if spec.window > scenarios.history:
         raise UsageError(f"The policy looks {spec.window} periods back, but only {scenarios.history} are known.")
     if len(spec.calendar) != scenarios.calendar.shape[1]:
