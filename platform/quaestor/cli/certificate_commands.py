@@ -28,10 +28,14 @@ Costs = Annotated[
 Rung = Annotated[
     int,
     typer.Option(
-        "--rung", min=1, max=5,
-        help="How far up: 1 hashes and signature, 2 the bounds again, 3 the same seeds, 4 fresh seeds, 5 an attack.",
+        "--rung", min=1, max=6,
+        help="How far up: 1 hashes and signature, 2 the bounds again, 3 the same seeds, 4 fresh seeds, 5 an attack, "
+        "6 the noise logged in deployment.",
     ),
 ]  # fmt: skip
+Deployed = Annotated[
+    Path | None, typer.Option("--records", help="The folder of records that a deployment wrote; for rung 6.")
+]
 StudyOfBundle = Annotated[
     Path | None, typer.Option("--study", help="The bundle's study, from rung 3 on; its data must be in the store.")
 ]
@@ -72,17 +76,20 @@ def certify(
         typer.echo(f"  budget {budget:g}: {bound:.6g}; strongest attack tried {attacked:.6g}")
 
 
-def climb(bundle: Path, keys: Keys | None, rung: int, study: Path | None, as_json: bool) -> None:
+def climb(bundle: Path, keys: Keys | None, rung: int, study: Path | None, records: Path | None, as_json: bool) -> None:
     """Climbs the rungs one by one and prints each finding; raises QuaestorError at the first that does not hold."""
     from quaestor.certification.ladder import Finding
     from quaestor.cli.flow_commands import flow
     from quaestor.clock import utc_now
     from quaestor.errors import QuaestorError
     from quaestor.export.bundle import open_bundle
+    from quaestor.export.noise_audit import audit_noise
     from quaestor.export.verification import verify_bundle
 
     if rung > 2 and study is None:
         raise UsageError("From rung 3 on episodes are played again: give the bundle's study with --study.")
+    if rung > 5 and records is None:
+        raise UsageError("Rung 6 looks at the noise of a deployment: give its folder of records with --records.")
     opened = open_bundle(bundle, keys)
     findings = [Finding(1, True, f"Every digest and golden choice holds. {opened.trust()}")]
     if rung >= 2:
@@ -90,6 +97,8 @@ def climb(bundle: Path, keys: Keys | None, rung: int, study: Path | None, as_jso
         findings.append(Finding(2, True, "The bounds follow from the stored episode values, to 1e-9."))
     if study is not None and rung > 2:
         findings += flow("verify")(study.resolve(), bundle.resolve(), rung)
+    if records is not None and rung > 5 and findings[-1].holds:
+        findings.append(audit_noise(opened, records))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quaestor.cli.certificate_commands import Rung, StudyOfBundle, climb
+from quaestor.cli.certificate_commands import Deployed, Rung, StudyOfBundle, climb
 from quaestor.cli.output import Json, print_json, print_table
 from quaestor.clock import utc_now
 
@@ -29,6 +29,7 @@ def verify(
     revoked: Revoked = None,
     rung: Rung = 2,
     study: StudyOfBundle = None,
+    records: Deployed = None,
     as_json: Json = False,
 ) -> None:
     """Check a bundle: signature, digests, golden choices, its certificate's arithmetic, and more from rung 3 on."""
@@ -38,7 +39,7 @@ def verify(
         _verify_without_arithmetic(bundle, _keys(key, revoked), as_json)
         return
     if rung != 2:
-        climb(bundle, _keys(key, revoked), rung, study, as_json)
+        climb(bundle, _keys(key, revoked), rung, study, records, as_json)
         return
     verified = verify_bundle(bundle, utc_now(), _keys(key, revoked))
     certificate, opened = verified.certificate, verified.bundle
