@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from quaestor.certification.certificate import Certificate
-from quaestor.certification.report import beyond
+from quaestor.certification.report import beyond, certificate_digest
 
 BOUND, ATTACK, NOMINAL, BARE, PLUG_IN = (
     "certified bound",
@@ -70,6 +70,7 @@ def facts(certificate: Certificate) -> pl.DataFrame:
     """What the bound rests on and what identifies it: fact, value."""
     subject, params = certificate.subject, certificate.params
     told = {
+        "digest of this certificate": certificate_digest(certificate),
         "quantity": f"{subject.quantity}, {subject.unit}",
         "episode": subject.episode,
         "played in": subject.environment,

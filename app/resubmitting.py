@@ -78,7 +78,7 @@ def resubmit(system: str, kind: str, code: str, rows: int) -> None:
         command = f"quaestor quarantine resubmit --system '{system}' --kind {kind} --code {code} --reason '…'"
         st.code(command, language=None)
         return
-    nonce = forms().issue(Form(person.name, system, kind, code, utc_now()))
+    nonce = issue(person, system, kind, code, rows)
     with st.form(f"resubmit {nonce}", border=True):
         left, middle, right = st.columns([2, 2, 3])
         names = [column.name for column in next(COLUMNS[each] for each in KINDS if each == kind)]
@@ -89,6 +89,16 @@ def resubmit(system: str, kind: str, code: str, rows: int) -> None:
         st.caption("Rows that still break a rule wait on. What came stays on record as it came.")
         if st.form_submit_button("Re-submit"):
             ask(nonce, None if column == NOTHING else str(column), value, reason, sure)
+
+
+def issue(person: Person, system: str, kind: str, code: str, rows: int) -> str:
+    """The nonce of a form: the same while it shows the same, another one once anything changed or it was used."""
+    shown = (person.name, system, kind, code, rows)
+    issued: dict[tuple[object, ...], str] = st.session_state.setdefault("resubmit nonces", {})
+    nonce = issued.get(shown)
+    if nonce is None or nonce not in forms():
+        nonce = issued[shown] = forms().issue(Form(person.name, system, kind, code, utc_now()))
+    return nonce
 
 
 def ask(nonce: str, column: str | None, value: str, reason: str, sure: bool) -> None:

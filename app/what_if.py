@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import panels, stock
 from app.charts import intervals
@@ -58,12 +59,17 @@ def asked() -> Terms:
     """The terms that the reader asks for."""
     with st.form("what if", border=True):
         first, second, third, fourth, fifth = st.columns(5, vertical_alignment="bottom")
-        times = {"min_value": 0.0, "max_value": LARGEST, "value": 1.0, "step": 0.1}
-        holding = first.number_input("Holding cost ×", **times, key="what if holding")
-        underage = second.number_input("Underage cost ×", **(times | {"min_value": 0.1}), key="what if underage")
-        purchase = third.number_input("Purchase cost ×", **times, key="what if purchase")
-        demand = fourth.number_input("Demand ×", **times, key="what if demand")
+        holding = factor(first, "Holding cost")
+        underage = factor(second, "Underage cost", 0.1)
+        purchase = factor(third, "Purchase cost")
+        demand = factor(fourth, "Demand")
         said = "Added to the lead time of every edge; none falls below 1."
         longer = fifth.number_input("Lead time + (periods)", -LONGER, LONGER, 0, 1, help=said, key="what if lead time")
         st.form_submit_button("Play again")
     return Terms(holding, underage, purchase, demand, int(longer))
+
+
+def factor(column: DeltaGenerator, what: str, least: float = 0.0) -> float:
+    """What something is multiplied by, as the reader asks."""
+    key = f"what if {what.lower()}"
+    return float(column.number_input(f"{what} ×", least, LARGEST, 1.0, 0.1, key=key))

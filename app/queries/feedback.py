@@ -55,10 +55,18 @@ def feedback(connection: Connection, moment: str) -> Feedback:
         parts = {part: counts.get(part) for part in ("matured", "expired", "pending")}
         at = {part: newest_at for name, part, newest_at in newest.iter_rows() if name == system}
         rows.append((system, hours, *parts.values(), at.get("decisions"), at.get("outcomes")))
-    schema = {
-        "system": pl.String, "window_hours": pl.Float64, "matured": pl.Int64, "expired": pl.Int64, "pending": pl.Int64,
-        "newest_decision": pl.Datetime("us"), "newest_outcome": pl.Datetime("us"),
-    }  # fmt: skip
+    moment_type = pl.Datetime("us")
+    schema = pl.Schema(
+        {
+            "system": pl.String(),
+            "window_hours": pl.Float64(),
+            "matured": pl.Int64(),
+            "expired": pl.Int64(),
+            "pending": pl.Int64(),
+            "newest_decision": moment_type,
+            "newest_outcome": moment_type,
+        }
+    )
     return Feedback(
         systems=systems.join(pl.DataFrame(rows, schema=schema, orient="row"), on="system", maintain_order="left"),
         days=round_hours.daily(connection),

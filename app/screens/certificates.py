@@ -8,6 +8,7 @@ from app import certified, panels
 from app.charts import certificates as charts
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
+from app.queries.certificates import stale_by
 from app.queries.iterations import all_iterations
 from app.style import figure, plain, short
 from quaestor.certification.certificate import Certificate
@@ -24,8 +25,11 @@ def show() -> None:
     chosen, _ = choose_iteration("certificates", known)
     certificate = chosen.report.certificate
     assert certificate is not None
+    stale = reading(lambda: stale_by(chosen.report.system, chosen.iteration_id))
     st.header(plain(sentence(certificate)), anchor=False)
     validity(certificate)
+    if stale:
+        st.warning(plain(stale))
     panels.link(chosen)
     subject = certificate.subject
     drawn = charts.certificate_chart(certified.curves(certificate), subject.quantity, subject.unit)
@@ -47,10 +51,10 @@ def show() -> None:
     panels.table(certified.facts(certificate), "Method, confidence, episodes, cap, noise, digests and dates")
     st.download_button(
         "One-page report",
-        page(certificate, chosen.iteration_id),
+        page(certificate, chosen.iteration_id, stale),
         file_name=f"certificate-{short(chosen.iteration_id)}.html",
         mime="text/html",
-        help="A page to print: sentence, curve, readings, limits and digests.",
+        help="A page to print: sentence, curve, readings, limits and digests, that of the certificate first.",
     )
 
 

@@ -121,7 +121,7 @@ def test_what_if_plays_again_on_other_terms(filled: Filled) -> None:
     test = opened("inventory")
     assert "Change a figure and play again" in said(test)
     before = charts(test)
-    play_again(test, holding=2.0, lead_time=1, demand=1.5)
+    play_again(test, holding_cost=2.0, lead_time=1, demand=1.5)
     assert not test.exception
     assert charts(test) == before + 3
     assert any("played again in" in caption.value for caption in test.caption)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from html import escape
 
@@ -22,8 +24,8 @@ STYLE = (
 )
 
 
-def page(certificate: Certificate, iteration_id: str) -> str:
-    """The report as one HTML page."""
+def page(certificate: Certificate, iteration_id: str, remark: str | None = None) -> str:
+    """The report as one HTML page; a remark, such as that its data changed since, stands under the sentence."""
     subject, params = certificate.subject, certificate.params
     side = "at most" if subject.quantity == "cost" else "at least"
     largest, bound = max(zip(params.budgets, certificate.bounds, strict=True))
@@ -36,6 +38,7 @@ def page(certificate: Certificate, iteration_id: str) -> str:
     )
     facts = (
         ("Iteration", iteration_id),
+        ("Certificate", certificate_digest(certificate)),
         ("Episode", subject.episode),
         ("Played in", f"{subject.environment}; {subject.data_window}"),
         ("Noise", f"σ = {params.noise_scale:g}, {subject.noise}"),
@@ -59,6 +62,7 @@ def page(certificate: Certificate, iteration_id: str) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Certificate {escape(iteration_id[:12])}</title>'
         f"<style>{STYLE}</style><h1>Certificate: {escape(subject.system)}</h1><p>{escape(sentence)}</p>"
+        f"{f'<p><strong>{escape(remark)}</strong></p>' if remark else ''}"
         f"{curve(certificate)}{_bounds(certificate)}{_readings(certificate)}"
         f"<h2>Not covered</h2><ul>{limits}</ul><h2>What it rests on</h2><table>"
         + "".join(
@@ -66,6 +70,12 @@ def page(certificate: Certificate, iteration_id: str) -> str:
         )
         + "</table></html>"
     )
+
+
+def certificate_digest(certificate: Certificate) -> str:
+    """The digest of the whole certificate: what a printed page is known by."""
+    content = json.dumps(certificate.as_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def beyond(certificate: Certificate) -> str:
