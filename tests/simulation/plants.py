@@ -13,11 +13,13 @@ from quaestor.store.fencing import Grant
 
 @dataclass(frozen=True)
 class Plant:
-    """A bug: what is replaced by what, or a disk that is told to sync and does not."""
+    """A bug: what is replaced by what, or a disk that is told to sync and does not. breaks: the invariants that it
+    breaks, by their numbers."""
 
     replaced: Mapping[str, Any] = field(default_factory=dict)
     deaf: bool = False
     deaf_folders: bool = False
+    breaks: tuple[str, ...] = ()
 
 
 _append = events.append
@@ -42,14 +44,14 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 PLANTS = {
-    "dropped fsync": Plant(deaf=True),
-    "dropped fsync of folders": Plant(deaf_folders=True),
-    "last write wins": Plant({"quaestor.store.events.append": _last_write_wins}),
+    "dropped fsync": Plant(deaf=True, breaks=("6",)),
+    "dropped fsync of folders": Plant(deaf_folders=True, breaks=("4", "6")),
+    "last write wins": Plant({"quaestor.store.events.append": _last_write_wins}, breaks=("2",)),
     "no lease": Plant({
         "quaestor.store.lease.take": _granted,
         "quaestor.store.lease.release": _nothing,
         "quaestor.store.fencing.prove": _nothing,
-    }),
-    "stale tokens pass": Plant({"quaestor.store.fencing.prove": _nothing}),
-    "the last promoter wins": Plant({"quaestor.registry.promotion._refuse_overtaken": _nothing}),
+    }, breaks=("5",)),
+    "stale tokens pass": Plant({"quaestor.store.fencing.prove": _nothing}, breaks=("5",)),
+    "the last promoter wins": Plant({"quaestor.registry.promotion._refuse_overtaken": _nothing}, breaks=("4",)),
 }  # fmt: skip

@@ -115,7 +115,8 @@ class Run:
             arrived = [row for row in rows if row["observed_at"] <= moment]
             rows = [row for row in rows if row not in arrived]
             late = timedelta(hours=self.world.draw.choice((0.0, 0.5, 9.0)))
-            self.world.at(max(moment, self.world.now) + late, partial(self._deliver, arrived))
+            if arrived:
+                self.world.at(max(moment, self.world.now) + late, partial(self._deliver, arrived))
 
     def _outcomes(self, decisions: list[Any]) -> list[dict[str, Any]]:
         """What comes of decisions: on time, late, never; twice, otherwise, too early, of nothing, out of range."""

@@ -149,11 +149,11 @@ def operate(run: Run, worker: Worker) -> None:
         verdicts = evidence.verdicts(connection).filter(stage="promote")
         exported = set(bundles.listing(connection)["iteration_id"])
     waiting = sorted(set(verdicts["iteration_id"]) & exported - {live})
-    if waiting and run.world.chance(0.8):
+    if waiting and run.world.chance(0.6):
         name = run.world.draw.choice(waiting)
         run.seen[worker.name] = seen
         promote(run.store, name, worker.name, "better", seen=seen)
-    elif run.world.chance(0.5):
+    elif run.world.chance(0.7):
         run.seen[worker.name] = seen
         roll_back(run.store, SYSTEM, worker.name, "complaints", seen=seen)
 

@@ -1,0 +1,60 @@
+"""Whether everything on record is there and whole: iterations, bundles and the episodes of certificates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from quaestor.errors import QuaestorError
+from quaestor.export.bundle import open_bundle
+from quaestor.registry.certificates import episodes_path
+from quaestor.registry.iteration import MANIFEST
+from quaestor.registry.judging import CERTIFICATE
+from quaestor.store import Store, bundles, evidence, iterations
+
+
+def damages(store: Store, data_folder: Path) -> list[str]:
+    """What is on record and missing, or lies there under its final name and is not whole, one sentence each.
+
+    Reads every file once. Raises StoreDamagedError where the store itself cannot be opened.
+    """
+    with store.read() as connection:
+        registered = iterations.listing(connection)["iteration_id"].to_list()
+        exported = bundles.listing(connection)["folder"].to_list()
+        certified = [json.loads(content) for content in evidence.of_kind(connection, CERTIFICATE)["content"]]
+    found = [
+        *(f"Iteration {name[:12]} is on record and its folder is gone."
+          for name in registered if not (data_folder / "iterations" / name).is_dir()),
+        *(f"The bundle {folder} is on record and gone." for folder in exported if not Path(folder).is_dir()),
+    ]  # fmt: skip
+    for folder in _visible(data_folder / "iterations"):
+        found += [f"{folder}/{name} is missing or was changed." for name in _changed(folder)]
+    for system in _visible(data_folder / "bundles"):
+        for path in _visible(system):
+            try:
+                open_bundle(path)
+            except QuaestorError as error:
+                found.append(str(error))
+    for digest in {certificate["costs_digest"] for certificate in certified}:
+        path = episodes_path(data_folder, digest)
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            found.append(f"{path}, the episodes of a certificate, is missing or was changed.")
+    return found
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What has its final name: what an interrupted write left begins with a dot."""
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+
+
+def _changed(folder: Path) -> Iterator[str]:
+    manifest = folder / MANIFEST
+    if not manifest.exists() or hashlib.sha256(manifest.read_bytes()).hexdigest() != folder.name:
+        yield MANIFEST
+        return
+    for name, digest in json.loads(manifest.read_bytes())["files"].items():
+        path = folder / name
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            yield name
