@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows import retrain_inventory, retrain_payments
 from flows.alone import alone, policies_of
 from flows.outcome import report_of
+from flows.runner import task_runner
 from flows.studies import InventoryStudy, PaymentsStudy, read_study
 from flows.tasks import artifact_key, say
 from flows.yardsticks import REFERENCE
@@ -22,7 +23,7 @@ from quaestor.store import audit
 LONGEST = 12 * 3600
 
 
-@flow(name="certify", log_prints=True, timeout_seconds=LONGEST)
+@flow(name="certify", log_prints=True, timeout_seconds=LONGEST, task_runner=task_runner())
 def run_certify(study: Path, iteration_id: str) -> IterationReport:
     """Certifies an iteration by its study's parameters, unless a current certificate says the same already."""
     params = read_study(study)
@@ -31,7 +32,7 @@ def run_certify(study: Path, iteration_id: str) -> IterationReport:
     return report_of(iteration_id, params.system)
 
 
-@flow(name="renew-certificate", log_prints=True, timeout_seconds=LONGEST)
+@flow(name="renew-certificate", log_prints=True, timeout_seconds=LONGEST, task_runner=task_runner())
 def run_renew_certificate(study: Path, dry_run: bool = False) -> str:
     """Certifies the live iteration again where its certificate ends soon; returns what was done.
 
@@ -65,5 +66,5 @@ def certify_again(study: PaymentsStudy | InventoryStudy, iteration_id: str) -> b
     with alone(policies_of(study.system)):
         if isinstance(study, InventoryStudy):
             _, yardsticks = retrain_inventory.train_yardsticks(study)
-            return bool(retrain_inventory.certify(study, iteration_id, yardsticks[REFERENCE]))
-        return bool(retrain_payments.certify(study, utc_now(), iteration_id))
+            return bool(retrain_inventory.certify(study, iteration_id, yardsticks[REFERENCE], share=True))
+        return bool(retrain_payments.certify(study, utc_now(), iteration_id, share=True))

@@ -44,13 +44,15 @@ def certify_candidate(
     candidate: PolicyIteration,
     reference_cost: float,
     say: Callable[[str], None],
+    share: Callable[[Case], Case] = lambda case: case,
 ) -> bool:
     """Keeps the candidate's certificate; False where there is one for these inputs already.
 
     reference_cost: the reference policy's dev cost, from which the cap is declared before any episode is played.
+    share: who else plays the case's episodes.
     """
     case = inventory_case(study, recorded, candidate, round(study.cap_multiple * reference_cost, 2))
-    return certify_case(settings, candidate.iteration_id, case, study.certificate, say)
+    return certify_case(settings, candidate.iteration_id, share(case), study.certificate, say)
 
 
 def inventory_case(study: InventoryStudy, recorded: Recorded, candidate: PolicyIteration, cap: float) -> Case:

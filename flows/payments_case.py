@@ -33,11 +33,17 @@ RANDOM_TRIES = 8
 
 
 def certify_candidate(
-    settings: Settings, study: PaymentsStudy, loaded: Rounds, candidate: PolicyIteration, say: Callable[[str], None]
+    settings: Settings,
+    study: PaymentsStudy,
+    loaded: Rounds,
+    candidate: PolicyIteration,
+    say: Callable[[str], None],
+    share: Callable[[Case], Case] = lambda case: case,
 ) -> bool:
-    """Keeps the candidate's certificate; False where there is one for these inputs already."""
+    """Keeps the candidate's certificate; False where there is one for these inputs already. share: who else plays the
+    case's episodes."""
     case = payments_case(study, loaded, candidate)
-    return certify_case(settings, candidate.iteration_id, case, study.certificate, say)
+    return certify_case(settings, candidate.iteration_id, share(case), study.certificate, say)
 
 
 def payments_case(study: PaymentsStudy, loaded: Rounds, candidate: PolicyIteration) -> Case:

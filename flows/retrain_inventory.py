@@ -13,6 +13,8 @@ from flows.export import export_one
 from flows.inventory_problem import Recorded, load_problem
 from flows.outcome import Retrained, publish
 from flows.plan import plan_inventory
+from flows.rollouts import shared_out
+from flows.runner import task_runner
 from flows.studies import InventoryStudy, read_inventory_study
 from flows.tasks import Progress, say, step
 from flows.yardsticks import REFERENCE, keep_bound
@@ -63,12 +65,16 @@ def evaluate(study: InventoryStudy, candidate_id: str, incumbent_id: str, yardst
 
 
 @step("certify the candidate")
-def certify(study: InventoryStudy, candidate_id: str, reference_id: str) -> bool:
-    """Certifies the candidate by policy smoothing."""
-    settings = Settings()
+def certify(study: InventoryStudy, candidate_id: str, reference_id: str, share: bool = False) -> bool:
+    """Certifies the candidate by policy smoothing; share: its episodes are played by all workers of the flow."""
+    settings, found = Settings(), iteration(candidate_id)
     recorded = load_problem(settings, study)
     cost = reference_cost(study, recorded, reference_id)
-    return inventory_case.certify_candidate(settings, study, recorded, iteration(candidate_id), cost, say)
+    if not share:
+        return inventory_case.certify_candidate(settings, study, recorded, found, cost, say)
+    return inventory_case.certify_candidate(
+        settings, study, recorded, found, cost, say, shared_out(study, candidate_id, None)
+    )
 
 
 def reference_cost(study: InventoryStudy, recorded: Recorded, reference_id: str) -> float:
@@ -99,7 +105,7 @@ LONGEST = 24 * 3600
 """Seconds after which a run is given up; the next one goes on from its checkpoint."""
 
 
-@flow(name="retrain-inventory", log_prints=True, timeout_seconds=LONGEST)
+@flow(name="retrain-inventory", log_prints=True, timeout_seconds=LONGEST, task_runner=task_runner())
 def run_retrain_inventory(study: Path, dry_run: bool = False) -> Retrained:
     """Trains yardsticks and candidate, evaluates, certifies, judges and, if the gate says promote, exports.
 
@@ -121,7 +127,7 @@ def run_retrain_inventory(study: Path, dry_run: bool = False) -> Retrained:
             candidate,
             trained,
             evaluate=lambda: evaluate(params, candidate, incumbent, yardsticks),
-            certify=lambda: certify(params, candidate, yardsticks[REFERENCE]),
+            certify=lambda: certify(params, candidate, yardsticks[REFERENCE], share=True),
             judge=lambda: judge(params.system, candidate, incumbent, params.gate),
             export=lambda: export_one(candidate),
             advance=progress.advance,

@@ -13,6 +13,8 @@ from flows.conclude import STEPS, conclude, iteration, judge
 from flows.export import export_one
 from flows.outcome import Retrained, publish
 from flows.plan import plan_payments
+from flows.rollouts import shared_out
+from flows.runner import task_runner
 from flows.studies import PaymentsStudy, read_payments_study
 from flows.tasks import Progress, say, step
 from quaestor.clock import utc_now
@@ -43,12 +45,13 @@ def evaluate(study: PaymentsStudy, as_of: datetime, candidate_id: str, incumbent
 
 
 @step("certify the candidate")
-def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str) -> bool:
-    """Certifies the candidate by policy smoothing."""
-    settings = Settings()
-    return payments_case.certify_candidate(
-        settings, study, payments_training.load_rounds(settings, study, as_of), iteration(candidate_id), say
-    )
+def certify(study: PaymentsStudy, as_of: datetime, candidate_id: str, share: bool = False) -> bool:
+    """Certifies the candidate by policy smoothing; share: its episodes are played by all workers of the flow."""
+    settings, loaded = Settings(), payments_training.load_rounds(Settings(), study, as_of)
+    found = iteration(candidate_id)
+    if not share:
+        return payments_case.certify_candidate(settings, study, loaded, found, say)
+    return payments_case.certify_candidate(settings, study, loaded, found, say, shared_out(study, candidate_id, as_of))
 
 
 def retrain(study: PaymentsStudy, moment: datetime) -> Retrained:
@@ -71,7 +74,7 @@ LONGEST = 6 * 3600
 """Seconds after which a run is given up; what it had finished is found by the next one."""
 
 
-@flow(name="retrain-payments", log_prints=True, timeout_seconds=LONGEST)
+@flow(name="retrain-payments", log_prints=True, timeout_seconds=LONGEST, task_runner=task_runner())
 def run_retrain_payments(
     study: Path, as_of: datetime | None = None, incumbent_id: str | None = None, dry_run: bool = False
 ) -> Retrained:
@@ -96,7 +99,7 @@ def run_retrain_payments(
             candidate,
             trained,
             evaluate=lambda: evaluate(params, moment, candidate, incumbent),
-            certify=lambda: certify(params, moment, candidate),
+            certify=lambda: certify(params, moment, candidate, share=True),
             judge=lambda: judge(params.system, candidate, incumbent, params.gate),
             export=lambda: export_one(candidate),
             advance=progress.advance,
