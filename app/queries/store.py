@@ -30,7 +30,7 @@ class NoStoreError(QuaestorError):
 def reading() -> Iterator[Connection]:
     """A connection to the store; raises NoStoreError where there is none, and makes none."""
     store = Settings().store
-    if not store.path.exists():
+    if not store.exists():
         raise NoStoreError("There is no store yet.")
     with store.read() as connection:
         yield connection

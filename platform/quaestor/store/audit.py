@@ -25,8 +25,8 @@ class Entry:
 def add(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
     """Appends an entry; entries are ordered by number, not by the clock."""
     connection.execute(
-        "insert into audit (entered_at, actor, action, system, iteration_id, previous_id, reason) "
-        "values (?, ?, ?, ?, ?, ?, ?)",
+        "insert into audit (entry, entered_at, actor, action, system, iteration_id, previous_id, reason) "
+        "select coalesce(max(entry), 0) + 1, ?, ?, ?, ?, ?, ?, ? from audit",
         [
             utc_now(),
             entry.actor,

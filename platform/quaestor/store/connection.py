@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 import tenacity
 
-from quaestor.errors import StoreBusyError, StoreDamagedError
-from quaestor.store import fencing
+from quaestor.errors import QuaestorError, StoreBusyError, StoreDamagedError
+from quaestor.store import fencing, lake
+from quaestor.store.lake import Lake
 from quaestor.store.migration import applied_version, migrate, migrations
 
 Connection = duckdb.DuckDBPyConnection
@@ -26,19 +27,26 @@ _LOCKED = (
     "conflicting lock",
     "being used by another process",
 )
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
+_CONFIG = lake.CONFIG | {
     "storage_compatibility_version": "v1.5.0",  # of new files: older formats take half as long again to write
 }
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store file. `patience` is how many seconds to wait for another process before giving up."""
+    """A DuckDB file or a lake. path: the file, or the folder that stands for the lake on this machine. `patience` is
+    how many seconds to wait for another process before giving up."""
 
     path: Path
     patience: float = 30.0
+    lake: Lake | None = None
+
+    def exists(self) -> bool:
+        """Whether anything was ever kept here."""
+        if self.lake is None:
+            return self.path.exists()
+        with lake.reading(self.lake) as connection:
+            return applied_version(connection) > 0
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -48,24 +56,30 @@ class Store:
         store longer than `patience`, StoreDamagedError when the file is not a store of this version, LeaseLostError
         when a lease is not held any more.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._alone(), closing(self._open(read_only=False)) as connection:
+        with self._writer() as (connection, before_commit):
             migrate(connection)
             connection.begin()
             try:
                 fencing.prove_carried(connection, self.path)
                 yield connection
+                before_commit()
                 connection.commit()
-            except BaseException:
+            except BaseException as error:
                 _roll_back(connection)
+                if isinstance(error, duckdb.IOException):
+                    raise self._unwritable(error) from None
                 raise
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A read-only connection; it sees one committed state. Creates an empty store where there is none.
+        """A connection for reading; it sees one committed state. Creates an empty store where there is none.
 
         Raises StoreBusyError and StoreDamagedError as `write` does.
         """
+        if self.lake is not None:
+            with self._reader(self.lake) as connection:
+                yield connection
+            return
         if not self.path.exists():
             self._prepare()
         connection = self._open(read_only=True)
@@ -77,6 +91,27 @@ class Store:
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def _reader(self, of: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+        with lake.reading(of) as connection:
+            if applied_version(connection) != max(migrations()):
+                self._prepare()
+            connection.begin()
+            try:
+                yield connection
+            finally:
+                _roll_back(connection)
+
+    @contextmanager
+    def _writer(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Callable[[], None]]]:
+        if self.lake is not None:
+            with lake.writing(self.lake, self.patience) as taken:
+                yield taken
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._alone(), closing(self._open(read_only=False)) as connection:
+            yield connection, lambda: None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -94,6 +129,12 @@ class Store:
             f"Another writer has held the store {self.path} for {self.patience:g} s. Try again when it is done."
         )
 
+    def _unwritable(self, error: duckdb.Error) -> QuaestorError:
+        return QuaestorError(
+            f"{self.path} cannot be written: {_first_line(error)} Nothing was changed; make room or give this user the "
+            "right to write there, then run it again."
+        )
+
     def _prepare(self) -> None:
         with self.write():
             pass
@@ -106,7 +147,9 @@ class Store:
             reraise=True,
         )
         try:
-            return retrying(duckdb.connect, str(self.path), read_only=read_only, config=_CONFIG)
+            connection = retrying(duckdb.connect, str(self.path), read_only=read_only, config=_CONFIG)
+            connection.execute("set enable_progress_bar = false")
+            return connection
         except duckdb.Error as error:
             if _is_locked(error):
                 raise self._busy() from None

@@ -270,7 +270,9 @@ def _register_schema(connection: duckdb.DuckDBPyConnection, numeric: list[str], 
     ]
     schema_id = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
     connection.execute(
-        "insert or ignore into context_schemas values (?, ?::varchar[], ?::varchar[])", [schema_id, *names]
+        "insert into context_schemas select ?, ?::varchar[], ?::varchar[] "
+        "where not exists (from context_schemas where schema_id = ?)",
+        [schema_id, *names, schema_id],
     )
     return schema_id
 

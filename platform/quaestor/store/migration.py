@@ -15,9 +15,6 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
 
     Raises StoreDamagedError when the store is of a later version than this code.
     """
-    connection.execute(
-        "create table if not exists schema_version (version integer primary key, applied_at timestamp not null)"
-    )
     done = applied_version(connection)
     scripts = migrations()
     latest = max(scripts)
@@ -27,6 +24,9 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         )
     for version in sorted(number for number in scripts if number > done):
         connection.begin()
+        connection.execute(
+            "create table if not exists schema_version (version integer not null, applied_at timestamp not null)"
+        )
         connection.execute(scripts[version])
         connection.execute("insert into schema_version values (?, ?)", [version, utc_now()])
         connection.commit()
@@ -44,7 +44,9 @@ def migrations() -> dict[int, str]:
 
 def applied_version(connection: duckdb.DuckDBPyConnection) -> int:
     """The number of the last migration applied; 0 for a file that is not a store yet."""
-    tables = connection.execute("select 1 from duckdb_tables() where table_name = 'schema_version'").fetchone()
+    tables = connection.execute(
+        "select 1 from duckdb_tables() where table_name = 'schema_version' and database_name = current_database()"
+    ).fetchone()
     if tables is None:
         return 0
     row = connection.execute("select coalesce(max(version), 0) from schema_version").fetchone()

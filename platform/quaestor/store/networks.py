@@ -12,7 +12,8 @@ from quaestor.clock import utc_now
 
 def add(connection: duckdb.DuckDBPyConnection, network_id: str, name: str, content: str) -> None:
     """Keeps a network (content as JSON); the same again changes nothing."""
-    connection.execute("insert or ignore into networks values (?, ?, ?, ?)", [network_id, name, content, utc_now()])
+    if get(connection, network_id) is None:
+        connection.execute("insert into networks values (?, ?, ?, ?)", [network_id, name, content, utc_now()])
 
 
 def get(connection: duckdb.DuckDBPyConnection, network_id: str) -> dict[str, Any] | None:

@@ -30,8 +30,8 @@ def add(connection: duckdb.DuckDBPyConnection, kind: str, rows: pl.DataFrame, fi
     before = count(connection)
     connection.register("quarantined_frame", kept)
     connection.execute(
-        "insert or ignore into quarantine by name select row_digest, system, kind, code, reason, content, "
-        "row_number, file_digest, quarantined_at from quarantined_frame"
+        "insert into quarantine by name select row_digest, system, kind, code, reason, content, "
+        "row_number, file_digest, quarantined_at from quarantined_frame anti join quarantine using (row_digest)"
     )
     connection.unregister("quarantined_frame")
     return count(connection) - before

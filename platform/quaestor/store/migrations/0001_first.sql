@@ -1,8 +1,8 @@
--- Times are UTC. Large tables carry no primary key: ingest keeps their ids unique by anti-join,
--- which is faster than an index and also holds on a lakehouse catalog without keys.
+-- Times are UTC. No table carries a key, for DuckLake has none: every row is added by a transaction that is alone and
+-- has looked whether it is there. Nor is there a sequence or an index; a test holds every migration to that.
 
 create table ingested_files (
-    digest varchar primary key,         -- sha256 of the file's bytes
+    digest varchar not null,             -- sha256 of the file's bytes
     name varchar not null,
     format varchar not null,
     summary json not null,
@@ -10,7 +10,7 @@ create table ingested_files (
 );
 
 create table context_schemas (
-    schema_id varchar primary key,
+    schema_id varchar not null,
     numeric_names varchar[] not null,
     category_names varchar[] not null
 );
@@ -51,7 +51,7 @@ create table demand (
 );
 
 create table quarantine (
-    row_digest varchar primary key,
+    row_digest varchar not null,
     system varchar not null,
     kind varchar not null,              -- decisions, outcomes or demand
     code varchar not null,
@@ -64,14 +64,14 @@ create table quarantine (
 );
 
 create table networks (
-    network_id varchar primary key,     -- sha256 of the content
+    network_id varchar not null,             -- sha256 of the content
     name varchar not null,
     content json not null,
     added_at timestamp not null
 );
 
 create table iterations (
-    iteration_id varchar primary key,   -- sha256 of the manifest, which names every file by its sha256
+    iteration_id varchar not null,             -- sha256 of the manifest, which names every file by its sha256
     system varchar not null,
     parent_id varchar,
     inputs_digest varchar not null,     -- configuration, data, seed and code: what determines the iteration
@@ -82,7 +82,7 @@ create table iterations (
 );
 
 create table evidence (
-    evidence_id varchar primary key,
+    evidence_id varchar not null,
     iteration_id varchar not null,
     kind varchar not null,              -- evaluation, certificate, learning_curve, plays, calibration, alarms
     incumbent_id varchar,
@@ -91,7 +91,7 @@ create table evidence (
 );
 
 create table verdicts (
-    verdict_id varchar primary key,
+    verdict_id varchar not null,
     iteration_id varchar not null,
     incumbent_id varchar,
     stage varchar not null,
@@ -101,22 +101,20 @@ create table verdicts (
 );
 
 create table live (
-    system varchar primary key,
+    system varchar not null,
     iteration_id varchar not null,
     since timestamp not null
 );
 
 create table bundles (
-    bundle_digest varchar primary key,
+    bundle_digest varchar not null,
     iteration_id varchar not null,
     folder varchar not null,
     created_at timestamp not null
 );
 
-create sequence audit_entry start 1;
-
 create table audit (
-    entry bigint primary key default nextval('audit_entry'),
+    entry bigint not null,              -- in the order of the transactions
     entered_at timestamp not null,
     actor varchar not null,
     action varchar not null,            -- register, verdict, promote, reject, rollback, export
