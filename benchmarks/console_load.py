@@ -1,0 +1,161 @@
+"""How fast every screen of the console opens on a large store, what each query of it takes, and each interaction.
+
+Screens run as Streamlit runs them, in this process and without a browser. Queries are timed where they are first asked
+of a state of the store: nothing is remembered yet.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from benchmarks import Row, options, report
+
+SCREEN_LIMIT, INTERACTION_LIMIT = 1.5, 0.5
+"""Seconds: what the first screen and every interaction may take."""
+CONSOLE = Path(__file__).parent.parent / "app" / "console.py"
+CHOICES = 2
+"""Other choices that are tried of each box on a screen."""
+
+
+def main() -> None:
+    """Prints, for every screen, how long it takes, each of its queries, and each interaction with it."""
+    parser = options(__doc__ or "")
+    parser.add_argument("--decisions", type=int, help="decisions in the store (10,000,000; 300,000 with --quick)")
+    parser.add_argument("--iterations", type=int, help="iterations in the store (200; 40 with --quick)")
+    parser.add_argument("--data", type=Path, help="a folder with such a store; filled where it is empty, and kept")
+    arguments = parser.parse_args()
+    decisions = arguments.decisions or (300_000 if arguments.quick else 10_000_000)
+    iterations = arguments.iterations or (40 if arguments.quick else 200)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["QUAESTOR_DATA"] = str(arguments.data or folder)
+        _fill(decisions, iterations)
+        rows = list(_measured(decisions, iterations))
+    report(rows, arguments.json)
+
+
+def _fill(decisions: int, iterations: int) -> None:
+    from benchmarks.large_store import fill
+    from quaestor.settings import Settings
+
+    settings = Settings()
+    if not settings.store.path.exists():
+        fill(settings, decisions, iterations)
+
+
+def _measured(decisions: int, iterations: int) -> Iterator[Row]:
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    from app.console import SCREENS
+
+    size = {"decisions": decisions, "iterations": iterations}
+    asked: list[tuple[str, float]] = []
+    with _timed(asked):
+        test = AppTest.from_file(str(CONSOLE), default_timeout=120)
+        _seconds(test.run)  # the first run of a process imports its libraries
+        for screen in (name for group in SCREENS.values() for name in group):
+            st.cache_resource.clear()
+            st.cache_data.clear()
+            asked.clear()
+            test.query_params.clear()
+            opened = _seconds(lambda name=screen: test.switch_page(f"screens/{name}.py").run())  # type: ignore[misc]
+            yield _row(screen, "the whole screen", opened, SCREEN_LIMIT, test, size)
+            yield from (_row(screen, f"query {name}", taken, INTERACTION_LIMIT, test, size) for name, taken in asked)
+            for what, kind, place, value in list(_interactions(test)):
+                test.query_params.clear()
+                test.switch_page(f"screens/{screen}.py").run()
+                asked.clear()
+                taken = _seconds(lambda asked_for=(kind, place, value): _do(test, *asked_for))  # type: ignore[misc]
+                yield _row(screen, what, taken, INTERACTION_LIMIT, test, size)
+                for name, of_it in asked:
+                    yield _row(screen, f"{what}: query {name}", of_it, INTERACTION_LIMIT, test, size)
+
+
+def _interactions(test: Any) -> Iterator[tuple[str, str, int, Any]]:
+    """What a reader can do on a screen: choose otherwise in each box, turn a page, play again; as name, kind of
+    element, its place and what it is set to."""
+    for place, box in enumerate(test.selectbox):
+        for value in _others(list(box.options), box):
+            yield f"choose {box.label}", "selectbox", place, value
+    for place, number in enumerate(test.number_input):
+        if number.max is not None and number.value < number.max:
+            yield f"set {number.label}", "number_input", place, number.value + (number.step or 1)
+    for place, button in enumerate(test.button):
+        if button.label in ("Play again", "Refresh"):
+            yield f"press {button.label}", "button", place, None
+
+
+def _do(test: Any, kind: str, place: int, value: Any) -> None:
+    element = getattr(test, kind)[place]
+    (
+        element.click()
+        if kind == "button"
+        else element.select(value)
+        if kind == "selectbox"
+        else element.set_value(value)
+    )
+    test.run()
+
+
+def _others(choices: list[str], box: Any) -> list[str]:
+    return [choice for index, choice in enumerate(choices) if index != box.index][:CHOICES]
+
+
+@contextmanager
+def _timed(asked: list[tuple[str, float]]) -> Iterator[None]:
+    """Notes name and seconds of every query that a screen asks."""
+    queries = importlib.import_module("app.queries")
+    kept: list[tuple[Any, str, Any]] = []
+    for found in pkgutil.iter_modules(queries.__path__):
+        module = importlib.import_module(f"app.queries.{found.name}")
+        for name, value in list(vars(module).items()):
+            if (
+                callable(value)
+                and getattr(value, "__module__", "") == module.__name__
+                and hasattr(value, "__wrapped__")
+            ):
+                kept.append((module, name, value))
+                setattr(module, name, _noting(f"{found.name}.{name}", value, asked))
+    try:
+        yield
+    finally:
+        for module, name, value in kept:
+            setattr(module, name, value)
+
+
+def _noting(name: str, query: Callable[..., Any], asked: list[tuple[str, float]]) -> Callable[..., Any]:
+    @wraps(query)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return query(*args, **kwargs)
+        finally:
+            asked.append((name, time.perf_counter() - began))
+
+    return noted
+
+
+def _row(screen: str, query: str, seconds: float, limit: float, test: Any, size: dict[str, int]) -> Row:
+    said = [error.value for error in (*test.error, *test.exception)]
+    if said:
+        raise SystemExit(f"{screen}: {query}: {said[0]}")
+    return {"screen": screen, "query": query, "seconds": seconds, "limit": limit, **size}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
