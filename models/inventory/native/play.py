@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Hashable
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +14,12 @@ from models.inventory.dynamics import State
 from models.inventory.layout import Layout
 from models.inventory.native.lowering import UnsupportedError
 from models.inventory.native.operator import Operator, Rollout, Source
-from models.inventory.native.tracing import SHARED_TERMS, Traced, trace
+from models.inventory.native.tracing import OWN_TERMS, Traced, trace
 from models.inventory.observation import ObservationNoise, observe
 from models.inventory.scenarios import Scenarios
+
+MOST_KINDS = 16
+"""Sets of lead times from which on a program for each costs more than it gains."""
 
 _traced: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Traced | UnsupportedError]] = weakref.WeakKeyDictionary()
 
@@ -33,11 +35,41 @@ def native_play(
     """Cost (batch, period) and the state after the last period, as `rollout.play` defines them.
 
     stacked: weights by name, (problem, ...), to play instead of the policy's own; each problem has as many scenarios,
-    one problem after the other. Raises UnsupportedError where the machine cannot play this policy on this layout.
+    one problem after the other. Scenarios of the same lead times are played together.
+    Raises UnsupportedError where the machine cannot play this policy on this layout.
     """
     observe(scenarios, scenarios.start, 0, window, None)  # refuses a history that is too short
-    found = _trace_of(layout, policy, window, scenarios.calendar.shape[1], noise is not None)
-    sources = _sources(layout, window, scenarios, noise)
+    own = OWN_TERMS if layout.batch > 1 else ()
+    kinds, kind = torch.unique(layout.lead_time, dim=0, return_inverse=True)
+    if len(kinds) == 1:
+        return _play_alike(layout, own, policy, window, scenarios, noise, stacked)
+    if len(kinds) > MOST_KINDS or stacked is not None:
+        raise UnsupportedError(f"program for {len(kinds)} sets of lead times")
+    rows = [torch.nonzero(kind == k).flatten() for k in range(len(kinds))]
+    plays = []
+    for part in rows:
+        heard = (
+            None if noise is None else ObservationNoise(noise.on_hand[part], noise.in_transit[part], noise.demand[part])
+        )
+        plays.append(_play_alike(layout.rows(part), own, policy, window, scenarios.rows(part), heard, None))
+    back = torch.cat(rows).argsort()
+    cost, on_hand, in_transit = (
+        torch.cat(parts)[back] for parts in zip(*((c, s.on_hand, s.in_transit) for c, s in plays), strict=True)
+    )
+    return cost, State(on_hand, in_transit)
+
+
+def _play_alike(
+    layout: Layout,
+    own: tuple[str, ...],
+    policy: nn.Module,
+    window: int,
+    scenarios: Scenarios,
+    noise: ObservationNoise | None,
+    stacked: dict[str, Tensor] | None,
+) -> tuple[Tensor, State]:
+    found = _trace_of(layout, own, policy, window, scenarios.calendar.shape[1], noise is not None)
+    sources = _sources(layout, own, window, scenarios, noise)
     dtype = layout.holding_cost.dtype
     start = torch.cat((scenarios.on_hand, scenarios.in_transit.flatten(1)), dim=1)
     if any(tensor.dtype != dtype for tensor in (start, *(source.data for source in sources))):
@@ -56,12 +88,15 @@ def native_play(
     return cost, State(on_hand, in_transit.unflatten(1, (layout.places, layout.longest_lead_time)))
 
 
-def _trace_of(layout: Layout, policy: nn.Module, window: int, calendar: int, noisy: bool) -> Traced:
+def _trace_of(
+    layout: Layout, own: tuple[str, ...], policy: nn.Module, window: int, calendar: int, noisy: bool
+) -> Traced:
     known = _traced.setdefault(policy, {})
-    key = (_key(layout), window, calendar, noisy)
+    first = layout.rows(torch.zeros(1, dtype=torch.int64))
+    key = (_key(first, own), own, window, calendar, noisy)
     if key not in known:
         try:
-            known[key] = trace(_one(layout), policy, window, calendar, noisy, _own(layout))
+            known[key] = trace(first, policy, window, calendar, noisy, own)
         except UnsupportedError as error:
             known[key] = error
     found = known[key]
@@ -70,32 +105,15 @@ def _trace_of(layout: Layout, policy: nn.Module, window: int, calendar: int, noi
     return found
 
 
-def _own(layout: Layout) -> tuple[str, ...]:
-    """Terms that each scenario has of its own."""
-    return SHARED_TERMS if layout.batch > 1 else ()
+def _key(layout: Layout, own: tuple[str, ...]) -> Hashable:
+    """What a program knows of a layout of one scenario."""
+    values = [getattr(layout, field.name) for field in fields(layout) if field.name not in own]
+    return tuple((v.dtype, tuple(v.shape), v.numpy().tobytes()) if isinstance(v, Tensor) else v for v in values)
 
 
-def _one(layout: Layout) -> Layout:
-    return layout.rows(torch.zeros(1, dtype=torch.int64)) if layout.batch > 1 else layout
-
-
-def _key(layout: Layout) -> Hashable:
-    """What a program knows of a layout."""
-    if layout.batch > 1 and (layout.lead_time != layout.lead_time[:1]).any():
-        raise UnsupportedError("lead times that differ between scenarios")
-    values: list[Any] = []
-    for field in fields(layout):
-        value = getattr(layout, field.name)
-        if isinstance(value, Tensor):
-            if field.name in _own(layout):
-                continue
-            value = value[:1] if layout.batch > 1 and len(value) == layout.batch else value
-            value = (value.dtype, value.numpy().tobytes())
-        values.append(value)
-    return (*values, layout.batch > 1)
-
-
-def _sources(layout: Layout, window: int, scenarios: Scenarios, noise: ObservationNoise | None) -> tuple[Source, ...]:
+def _sources(
+    layout: Layout, own: tuple[str, ...], window: int, scenarios: Scenarios, noise: ObservationNoise | None
+) -> tuple[Source, ...]:
     demand = scenarios.demand.contiguous()
     length, now = demand.shape[2], scenarios.history
     stores = np.arange(layout.stores) * length + now
@@ -111,7 +129,7 @@ def _sources(layout: Layout, window: int, scenarios: Scenarios, noise: Observati
     if noise is not None:
         for read in (noise.on_hand.contiguous(), noise.in_transit.contiguous()):
             sources.append(Source(read, np.arange(read.stride(1)), read.stride(0), read.stride(1)))
-    for name in _own(layout):
+    for name in own:
         terms = getattr(layout, name).contiguous()
         sources.append(Source(terms, np.arange(terms.shape[1]), terms.shape[1], 0))
     return tuple(sources)

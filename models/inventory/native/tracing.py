@@ -24,7 +24,7 @@ from models.inventory.period import play_period
 
 OPERATIONS = ARITHMETIC | MOVES
 
-SHARED_TERMS = ("holding_cost", "underage_cost", "unit_cost", "demand_mean", "demand_deviation")
+OWN_TERMS = ("holding_cost", "underage_cost", "unit_cost", "demand_mean", "demand_deviation")
 """Terms that each scenario may have of its own; a program is for one set of lead times."""
 
 
@@ -58,7 +58,7 @@ def trace(layout: Layout, policy: nn.Module, window: int, calendar: int, noisy: 
     """The program of a period of this policy on a layout of one scenario.
 
     Inputs a period, in this order: demand (store,), past demand (store, window), calendar (feature,), noise on what is
-    on hand (place,) and in transit (place, lead) where `noisy`, and the terms of SHARED_TERMS where they are `wanted`.
+    on hand (place,) and in transit (place, lead) where `noisy`, and the terms of OWN_TERMS where they are `wanted`.
     Raises UnsupportedError where the policy does what the machine does not know.
     """
     places, lead, like = layout.places, layout.longest_lead_time, layout.holding_cost

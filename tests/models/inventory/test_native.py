@@ -138,7 +138,8 @@ def test_scenarios_with_terms_of_their_own_and_noise() -> None:
     layout, policy, scenarios = drawn("one store", "mlp", 33, 7)
     terms = Terms(
         layout.holding_cost.repeat(33, 1) * torch.linspace(0.5, 2, 33, dtype=torch.float64)[:, None],
-        *(getattr(layout, name).repeat(33, 1) for name in ("underage_cost", "unit_cost", "lead_time")),
+        *(getattr(layout, name).repeat(33, 1) for name in ("underage_cost", "unit_cost")),
+        torch.arange(33)[:, None] % 3 + 1,
         layout.demand_mean.repeat(33, 1) * torch.linspace(1, 2, 33, dtype=torch.float64)[:, None],
         layout.demand_deviation.repeat(33, 1),
     )
