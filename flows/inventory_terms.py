@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from flows.studies import OwnTerms
-from models.inventory.layout import Layout, Terms, terms_of, with_terms
+from models.inventory.layout import Layout
+from models.inventory.own_terms import on_terms_of_stores
 from quaestor.errors import UsageError
 from quaestor.randomness import generator
 from quaestor.registry.canonical import digest_of
@@ -28,22 +28,9 @@ def on_own_terms(layout: Layout, params: OwnTerms, keys: Sequence[Sequence[Key]]
     and lead_time those of every edge into it. What is not told stays the network's.
     Raises UsageError for a file that lacks a scenario or a number that is none.
     """
-    shape = (len(keys), layout.stores)
-    told = _from_file(params.file, keys) if params.file is not None else _drawn(params, shape)
-    batch = len(keys)
-    own = {name: term.expand(batch, -1).clone() for name, term in vars(terms_of(layout)).items()}
-    into = layout.target - layout.warehouses  # the store that an edge ends in; below 0 for other places
-    to_store = into >= 0
-    for name, values in told.items():
-        given = torch.as_tensor(values).to(own[name].dtype)
-        if name == "holding_cost":
-            own[name][:, layout.warehouses :] = given
-        elif name == "underage_cost":
-            own[name] = given
-        else:
-            own[name][:, to_store] = given[:, into[to_store]]
+    told = _from_file(params.file, keys) if params.file is not None else _drawn(params, (len(keys), layout.stores))
     try:
-        return with_terms(layout, Terms(**own)), digest_of({name: array.tolist() for name, array in told.items()})
+        return on_terms_of_stores(layout, told), digest_of({name: array.tolist() for name, array in told.items()})
     except ValueError as error:
         raise UsageError(f"terms: {error}") from None
 
