@@ -2,7 +2,8 @@
 
 Each network is retrained as a large one is: yardsticks and candidate trained, exported and registered, evaluated,
 certified, judged. `overhead` is the share of the workers' time that did not go into networks: Prefect, Ray, waiting for
-the last batch. `speed_up` compares networks a second with one process on the same networks.
+the last batch. `speed_up` compares networks a second with one process. `writer_seconds_per_network` is how long a network
+holds the store for writing: what cannot be shared out while there is one file.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks import Row, options, report
 from benchmarks.worlds.networks import write_networks
@@ -72,7 +76,8 @@ def measured(root: Path, runner: str, count: int) -> Row:
     retrain(warm, batch=1)
     start_up = time.perf_counter() - started
     started = time.perf_counter()
-    done = retrain(studies)
+    with writer_clock() as written:
+        done = retrain(studies)
     wall = time.perf_counter() - started
     if runner == "ray":
         ray.shutdown()
@@ -86,8 +91,27 @@ def measured(root: Path, runner: str, count: int) -> Row:
         "networks_per_s": len(done) / wall,
         "seconds_per_network": spent / len(done),
         "overhead": 1 - spent / (workers * wall),
+        "writer_seconds_per_network": sum(written) / len(done) if runner == "here" else None,
         "start_up_s": start_up,
     }
+
+
+@contextmanager
+def writer_clock() -> Iterator[list[float]]:
+    """The seconds that each transaction of this process holds the store for writing, one after another."""
+    from quaestor.store import Store
+
+    plain, held = Store.write, []
+
+    @contextmanager
+    def timed(store: Store) -> Iterator[Any]:
+        started = time.perf_counter()
+        with plain(store) as connection:
+            yield connection
+        held.append(time.perf_counter() - started)
+
+    with patch.object(Store, "write", timed):
+        yield held
 
 
 if __name__ == "__main__":
