@@ -98,7 +98,10 @@ def line(what: str, need: float, measured: float, unit: str, makes: float, of: s
 
 def read(folder: Path, name: str) -> list[Row]:
     """The measured rows of a benchmark."""
-    return list(json.loads((folder / f"{name}.json").read_text()))
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise SystemExit(f"No figures at {path}; measure them: python -m benchmarks.{name} --json {path}")
+    return list(json.loads(path.read_text()))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 Each network is retrained as a large one is: yardsticks and candidate trained, exported and registered, evaluated,
 certified, judged. `overhead` is the share of the workers' time that did not go into networks: Prefect, Ray, waiting for
-the last batch. `speed_up` compares networks a second with one process. `writer_seconds_per_network` is how long a network
-holds the store for writing: what cannot be shared out while there is one file.
+the last batch. `speed_up` compares networks a second with one process. `writer_seconds_per_network` is how long a
+network holds the store for writing: what cannot be shared out while there is one file.
 """
 
 from __future__ import annotations
