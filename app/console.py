@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import streamlit as st
 
 from app.sign_in import signed_in
+from app.style import plain
+
+# Charts look for pandas while they are drawn; two first visits at once would find it half imported.
+importlib.import_module("pandas")
 
 SCREENS = {
     "": {"overview": "Overview"},
@@ -39,7 +45,7 @@ def main() -> None:
     }
     chosen = st.navigation(pages)
     st.sidebar.button("Refresh", help="Read the store again.")
-    st.sidebar.caption(f"Quaestor. {person.said()} Times are UTC.")
+    st.sidebar.caption(plain(f"Quaestor. {person.said()} Times are UTC."))
     chosen.run()
 
 

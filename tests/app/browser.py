@@ -117,6 +117,7 @@ def browsing(**context: Any) -> Iterator[tuple[Page, Heard]]:
     heard = Heard()
     with chromium() as browser:
         page = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context}).new_page()
+        page.add_init_script("delete window.showSaveFilePicker")  # it would open a dialogue that nobody answers
         heard.listen(page)
         yield page, heard
 

@@ -13,7 +13,7 @@ from app.checks import Check, checks
 from app.queries.iterations import Iteration
 from app.queries.moves import standing
 from app.queries.overview import overview
-from app.roles import ConsoleSettings, NotAllowedError, Person, Role, SignedOut, local_person, person_of
+from app.roles import NotAllowedError, Person, Role
 from quaestor.clock import utc_now
 from quaestor.errors import GateRefusedError, OvertakenError, QuaestorError, UsageError
 from quaestor.registry import promotion
@@ -22,6 +22,8 @@ from quaestor.settings import Settings
 from quaestor.store import audit
 from tests.app.decided import Decided
 from tests.app.filled import Filled
+
+pytestmark = pytest.mark.slow
 
 APPROVER, VIEWER = Person("ann@example.org", Role.APPROVER, ""), Person("vic@example.org", Role.VIEWER, "Read only.")
 GOOD = "agreed with the team"
@@ -173,46 +175,3 @@ def test_rejecting_closes_an_iteration(settings: Settings, decided: Decided, des
     desk.act(Asked(nonce, "too dear"))
     with pytest.raises(QuaestorError, match="rejected"):
         promotion.promote(settings.store, decided.waits, "bob", GOOD)
-
-
-NOW = datetime(2026, 3, 1, 12)
-SIGNED = {"is_logged_in": True, "email": "Ann@Example.org", "email_verified": True, "sub": "7", "iat": 1772362800}
-"""Signed in at 11:00 UTC that day."""
-
-
-@pytest.mark.parametrize(
-    ("claims", "role"),
-    [
-        ({}, Role.APPROVER),
-        ({"email_verified": False}, Role.VIEWER),
-        ({"email_verified": "true"}, Role.VIEWER),
-        ({"email": "ann@example.org.evil.org"}, Role.VIEWER),
-        ({"email": "ann@example.org,x"}, Role.VIEWER),
-        ({"iat": None}, Role.VIEWER),
-        ({"iat": True}, Role.VIEWER),
-        ({"iat": 1772362800 - 13 * 3600}, Role.VIEWER),
-        ({"email": "ops@example.org", "sub": "Ops-7"}, Role.APPROVER),
-        ({"email": "sub:ops-7", "sub": "8"}, Role.VIEWER),
-        ({"is_logged_in": False}, None),
-        ({"is_logged_in": "yes"}, None),
-        ({"email": None, "sub": None}, None),
-    ],
-)
-def test_roles_follow_from_verified_claims_alone(claims: dict[str, object], role: Role | None) -> None:
-    settings = ConsoleSettings(approvers="ann@example.org, sub:ops-7")
-    found = person_of({**SIGNED, **claims}, settings, NOW)
-    assert (found.role if isinstance(found, Person) else None) == role
-
-
-def test_who_is_not_listed_may_not_look() -> None:
-    settings = ConsoleSettings(approvers="ann@example.org", viewers="vic@example.org")
-    assert isinstance(person_of({**SIGNED, "email": "eve@example.org"}, settings, NOW), SignedOut)
-    seen = person_of({**SIGNED, "email": "vic@example.org"}, settings, NOW)
-    assert isinstance(seen, Person)
-    assert not seen.approves
-
-
-def test_without_sign_in_the_console_is_read_only_unless_the_operator_says_otherwise() -> None:
-    assert not local_person(ConsoleSettings(), local=True).approves
-    assert not local_person(ConsoleSettings(local_approver=True), local=False).approves
-    assert local_person(ConsoleSettings(local_approver=True), local=True).approves

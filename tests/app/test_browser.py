@@ -1,104 +1,197 @@
-"""The console in a real browser: every screen draws, follows its links, and asks nobody but this machine."""
+"""The console in a real browser: every screen draws, moves are made by those who may, and nobody else is asked."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
-import shutil
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from itsdangerous import URLSafeTimedSerializer
+from playwright.sync_api import Page
 
+from app.acting import confirmation
+from app.console import SCREENS
+from app.queries.iterations import all_iterations
 from app.style import short
 from quaestor.settings import Settings
+from quaestor.store import audit
+from tests.app.browser import browsing, chromium, console, free_port, settled
+from tests.app.decided import FORMULA, SCRIPT, Decided
 from tests.app.filled import HOSTILE, Filled
-from tests.conftest import ROOT
+from tests.app.provider import COOKIE_SECRET, provider
+from tests.app.screenshots import SIZES, THEMES, pictures
 
 pytestmark = pytest.mark.slow
 
-SCREENS = {
-    "Overview": 0,
-    "Payments": 4,
-    "Inventory": 8,
-    "Certificates": 1,
-    "Feedback health": 1,
-}
+ACTING = {"QUAESTOR_CONSOLE_LOCAL_APPROVER": "1"}
+CHARTS = {
+    "overview": 0, "iterations": 1, "iteration": 2, "side_by_side": 2, "act": 1, "payments": 5, "decisions": 0,
+    "inventory": 2, "certificates": 1, "feedback_health": 1,
+}  # fmt: skip
 """Each screen and the least number of charts it draws on the filled store."""
-
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+TITLES = {name: title for group in SCREENS.values() for name, title in group.items()}
 
 
-@dataclass
-class Heard:
-    """What a page asked for and complained about."""
-
-    hosts: set[str] = field(default_factory=set)
-    complaints: list[str] = field(default_factory=list)
+def live(settings: Settings, system: str = "bandit") -> str | None:
+    with settings.store.read() as connection:
+        return audit.live(connection, system)
 
 
-def test_every_screen_draws_in_a_browser(settings: Settings, filled: Filled, tmp_path: Path) -> None:
-    with console(settings, tmp_path) as address, browsing() as (page, heard):
+def go(page: Page, screen: str) -> None:
+    """Clicks through to a screen, as a reader does."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=TITLES[screen], exact=True).click()
+    settled(page)
+    page.get_by_test_id("stHeading").first.wait_for()
+
+
+def promote(page: Page, iteration_id: str) -> None:
+    """Fills in the form of the review page and sends it."""
+    iteration = next(each for each in all_iterations() if each.iteration_id == iteration_id)
+    page.get_by_role("textbox", name="Reason, kept in the audit trail").first.fill("the team agrees")
+    page.get_by_role("textbox", name="Type ").fill(confirmation(iteration))
+    page.get_by_role("button", name="Promote", exact=True).click()
+    page.get_by_test_id("stAlertContentSuccess").wait_for()
+
+
+def test_an_operator_clicks_through_promotes_rolls_back_and_takes_the_bundle(
+    settings: Settings, decided: Decided, tmp_path: Path
+) -> None:
+    with console(settings.data, tmp_path, ACTING) as address, browsing(accept_downloads=True) as (page, heard):
         page.goto(address)
-        for screen, charts in SCREENS.items():
-            page.get_by_test_id("stSidebarNav").get_by_role("link", name=screen, exact=True).click()
-            settled(page)
-            page.get_by_test_id("stHeading").first.wait_for()
+        for screen, charts in CHARTS.items():
+            go(page, screen)
             assert page.get_by_test_id("stException").count() == 0, screen
             if charts:  # each is drawn when its part of the page's code has come
                 page.get_by_test_id("stVegaLiteChart").nth(charts - 1).wait_for()
+            settled(page)
             for chart in page.get_by_test_id("stVegaLiteChart").all():
                 drawn = chart.locator("canvas, svg").first
-                drawn.wait_for(state="attached")
                 box = drawn.bounding_box()
                 assert box is not None, screen
-                assert min(box["width"], box["height"]) > 100, screen
+                assert min(box["width"], box["height"]) > 60, screen
+        page.goto(f"{address}/iteration?iteration={short(decided.waits)}")
+        settled(page)
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Bundle", exact=True).click()
+        taken = tmp_path / "taken.zip"
+        waiting.value.save_as(taken)
+        with zipfile.ZipFile(taken) as archive:
+            assert json.loads(archive.read("manifest.json"))["iteration_id"] == decided.waits
+        page.get_by_role("link", name="Act on it →").click()
+        settled(page)
+        promote(page, decided.waits)
+        assert live(settings) == decided.waits
+        page.get_by_role("button", name="Roll bandit back").click()
+        page.get_by_role("button", name=f"Make 0 · {short(decided.live)} live again").click()
+        page.get_by_text("is live in bandit again").wait_for()
+        assert live(settings) == decided.live
     assert not heard.complaints
     assert heard.hosts == {"localhost"}
+    with settings.store.read() as connection:
+        newest = audit.trail(connection, "bandit").tail(2)
+    assert newest["action"].to_list() == ["promote", "rollback"]
+    assert newest["actor"].to_list() == ["tester", "tester"]
 
 
-def test_a_link_opens_what_it_names(settings: Settings, filled: Filled, tmp_path: Path) -> None:
-    with console(settings, tmp_path) as address, browsing() as (page, heard):
-        page.goto(f"{address}/payments?system=cards&iteration={short(filled.first)}")
+def test_who_signs_in_acts_by_their_role_and_a_forged_session_not_at_all(
+    settings: Settings, decided: Decided, tmp_path: Path
+) -> None:
+    """A provider on this machine; the same console for an approver, a viewer, and cookies that nobody issued."""
+    port = free_port()
+    acting = {"QUAESTOR_CONSOLE_APPROVERS": "ann@example.org", "QUAESTOR_CONSOLE_LOCAL_APPROVER": "1"}
+    with provider(sub="1", email="ann@example.org", email_verified=True) as signing:
+        secrets = f"--secrets.files={signing.secrets(tmp_path, port)}"
+        with console(settings.data, tmp_path, acting, (secrets,), port) as address, chromium() as browser:
+            act = f"{address}/act?iteration={short(decided.waits)}"
+
+            def visit(cookies: dict[str, str] | None = None) -> Page:
+                context = browser.new_context()
+                named = [{"name": name, "value": value, "url": address} for name, value in (cookies or {}).items()]
+                context.add_cookies(named)  # type: ignore[arg-type]
+                page = context.new_page()
+                page.goto(act)
+                settled(page)
+                return page
+
+            claims = {"email": "ann@example.org", "email_verified": True, "sub": "1", "iat": 4102444800}
+            cookie = json.dumps({**claims, "origin": address, "is_logged_in": True, "provider": "default"})
+            for secret in ("another secret", ""):
+                forged = URLSafeTimedSerializer(secret, salt="_streamlit_user").dumps(cookie)
+                page = visit({"_streamlit_user": forged})
+                assert page.get_by_text("Sign in to look at this console.").count()
+                assert page.get_by_role("button", name="Promote").count() == 0
+            elsewhere = cookie.replace(address, "http://evil.example")
+            genuine = URLSafeTimedSerializer(COOKIE_SECRET, salt="_streamlit_user").dumps(elsewhere)
+            assert visit({"_streamlit_user": genuine}).get_by_role("button", name="Promote").count() == 0
+            page = visit()
+            assert page.get_by_test_id("stHeading").get_by_text("bandit").count() == 0, "nothing before signing in"
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_text("ann@example.org, approver").first.wait_for()
+            page.goto(act)
+            settled(page)
+            promote(page, decided.waits)
+            signing.claims = {"sub": "2", "email": "vic@example.org", "email_verified": True}
+            viewer = visit()
+            viewer.get_by_role("button", name="Sign in").click()
+            viewer.get_by_text("vic@example.org, viewer").first.wait_for()
+            viewer.goto(act)
+            settled(viewer)
+            assert viewer.get_by_text("You may look, not act.").count()
+            assert viewer.get_by_role("button", name="Promote").count() == 0
+    assert live(settings) == decided.waits
+    with settings.store.read() as connection:
+        assert audit.trail(connection, "bandit")["actor"][-1] == "ann@example.org"
+
+
+def test_links_open_what_they_name_and_hostile_names_stay_text(
+    settings: Settings, decided: Decided, tmp_path: Path
+) -> None:
+    with console(settings.data, tmp_path) as address, browsing(accept_downloads=True) as (page, heard):
+        page.goto(f"{address}/payments?system=bandit&iteration={short(decided.waits)}")
         settled(page)
         chosen = page.get_by_test_id("stSelectbox").nth(1)
-        assert short(filled.first) in (chosen.text_content() or "") + chosen.locator("input").input_value()
-        page.goto(address)
+        assert short(decided.waits) in (chosen.text_content() or "") + chosen.locator("input").input_value()
+        page.goto(f"{address}/iteration?iteration=zzzz")
         settled(page)
-        page.get_by_role("link", name=f"Look at 1 · {short(filled.graph)}").first.click()
-        page.wait_for_url(f"**/inventory?*iteration={short(filled.graph)}*")
-        settled(page)
-        assert page.get_by_test_id("stException").count() == 0
-    assert heard.hosts == {"localhost"}
-
-
-def test_a_hostile_name_is_shown_as_text(settings: Settings, filled: Filled, tmp_path: Path) -> None:
-    with console(settings, tmp_path) as address, browsing() as (page, heard):
+        assert page.get_by_text("The link names").count()
         page.goto(f"{address}/payments?system=bazaar")
         settled(page)
         assert page.get_by_text(HOSTILE[:10]).count()
         assert page.locator("img[src*='evil']").count() == 0
+        page.goto(f"{address}/decisions?system=bandit&event={decided.hostile_event}")
+        settled(page)
+        assert page.get_by_test_id("stHeading").first.text_content()
+        page.get_by_test_id("stDataFrame").nth(1).hover()
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Download as CSV: Features as they were used").click()
+        rows = list(csv.reader(Path(waiting.value.path()).read_text(encoding="utf-8-sig").splitlines()))
+        assert [f"'{FORMULA}"] in [row[-1:] for row in rows], "a spreadsheet takes it for text"
+        page.goto(f"{address}/decisions?system=bandit&event=21-1")
+        settled(page)
+        assert page.title() != "owned"
+        assert SCRIPT not in page.content()
+    assert not heard.complaints
     assert heard.hosts == {"localhost"}, "nothing was fetched for it"
 
 
-def test_another_host_name_is_refused(settings: Settings, tmp_path: Path) -> None:
-    with console(settings, tmp_path) as address:
+def test_pictures_of_every_screen_are_taken_without_a_complaint(
+    settings: Settings, decided: Decided, tmp_path: Path
+) -> None:
+    out = Path(os.environ.get("QUAESTOR_SCREENSHOTS", tmp_path / "screenshots"))
+    with console(settings.data, tmp_path, ACTING) as address, chromium() as browser:
+        made, wrong = pictures(address, out, browser)
+    assert wrong == []
+    assert len(made) == len(TITLES) * len(SIZES) * len(THEMES)
+    assert all(path.stat().st_size > 10_000 for path in made)
+
+
+def test_another_host_name_is_refused(settings: Settings, filled: Filled, tmp_path: Path) -> None:
+    with console(settings.data, tmp_path) as address:
         port = urlsplit(address).port
         upgrade = (
             f"GET /_stcore/stream HTTP/1.1\r\nHost: evil.example:{port}\r\nOrigin: http://evil.example\r\n"
@@ -109,59 +202,3 @@ def test_another_host_name_is_refused(settings: Settings, tmp_path: Path) -> Non
             wire.sendall(upgrade.encode())
             status = wire.recv(64).split(b"\r\n")[0]
     assert b" 4" in status, status
-
-
-@contextmanager
-def console(settings: Settings, folder: Path) -> Iterator[str]:
-    """The console's server over the test's own store; its address."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/console.py", "--server.port", str(port)]
-    environment = {**os.environ, "QUAESTOR_DATA": str(settings.data)}
-    with (folder / "console.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 60
-            while not _answers(f"http://localhost:{port}/_stcore/health"):
-                assert server.poll() is None, (folder / "console.log").read_text()
-                assert time.monotonic() < deadline, "the console did not answer within a minute"
-                time.sleep(0.2)
-            yield f"http://localhost:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-@contextmanager
-def browsing() -> Iterator[tuple[Page, Heard]]:
-    """A page of a real Chromium, and what it asks for and complains about meanwhile."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("QUAESTOR_REQUIRE_BROWSER") == "1":
-            pytest.fail("expected Chromium on the path, found none: install Debian's package `chromium`")
-        pytest.skip("no Chromium on the path (Debian's package `chromium` has it)")
-    heard = Heard()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.on("request", lambda request: heard.hosts.add(urlsplit(request.url).hostname or "none"))
-        page.on("console", lambda said: heard.complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: heard.complaints.append(str(error)))
-        yield page, heard
-        browser.close()
-
-
-def settled(page: Page) -> None:
-    """Waits until the screen has run to its end."""
-    page.get_by_test_id("stApp").wait_for()
-    page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")
-    page.wait_for_timeout(500)
