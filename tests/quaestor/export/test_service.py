@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -325,6 +326,25 @@ def test_a_damaged_bundle_is_not_taken(service: Service, made: Made, tmp_path: P
     service.point(tmp_path / "nowhere")
     assert "No bundle at" in service.ask("/v1/reload", b"", OPERATOR, method="POST").json()["message"]
     assert service.ask("/v1/decide", ROW).status_code == 200
+
+
+def test_a_disk_that_takes_nothing_leaves_the_old_bundle_deciding(
+    service: Service, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    service.point(made.second.path)
+    with monkeypatch.context() as patched:
+        for call in ("write_file", "Deployment._audit"):
+            patched.setattr(f"quaestor.export.service.deployment.{call}", full)
+        refused = service.ask("/v1/reload", b"", OPERATOR, method="POST")
+    assert (refused.status_code, refused.json()["code"]) == (409, "bundle_refused")
+    assert "No space left" in refused.json()["message"]
+    assert service.ask("/v1/decide", ROW).json()["iteration_id"] == made.first.iteration_id
+    assert service.ask("/health", token=None).json() == {"status": "degraded"}
+    assert service.deployment.changed(), "it is looked at again by itself"
+    assert service.ask("/v1/reload", b"", OPERATOR, method="POST").json()["swapped"] is True
 
 
 def test_a_slower_bundle_is_not_taken(service: Service, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

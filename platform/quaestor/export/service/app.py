@@ -132,13 +132,16 @@ def _over_http(route: Route) -> Callable[[Request], Coroutine[Any, Any, Response
 
 
 async def _watch(deployment: Deployment) -> None:
+    said = ""
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         try:
             if deployment.changed():
                 await asyncio.to_thread(deployment.reload, "a change at its path")
         except QuaestorError as error:  # audited already; the live bundle goes on deciding
-            logging.getLogger("quaestor").error(str(error))
+            if str(error) != said:
+                logging.getLogger("quaestor").error(str(error))
+            said = str(error)
 
 
 async def _refusal(_: Request, error: Exception) -> Response:

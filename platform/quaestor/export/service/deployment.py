@@ -67,6 +67,8 @@ class Deployment:
             except (QuaestorError, OSError) as error:
                 self.swaps["refused"] += 1
                 full = isinstance(error, OSError)
+                if full:
+                    self._seen = None  # to be looked at again: the disk may take it then
                 self.refusal = f"{self._folder} cannot be written: {error}." if full else str(error)
                 with suppress(OSError):  # a disk that takes no audit line is no reason to stop deciding
                     self._audit("refuse", by, self.refusal)
