@@ -53,8 +53,9 @@ def show(
 
     settings = Settings()
     rows = []
-    for name in Settings.model_fields:
-        variable = f"QUAESTOR_{name.upper()}"
+    for name, field in Settings.model_fields.items():
+        named = getattr(field.validation_alias, "choices", [f"QUAESTOR_{name.upper()}"])
+        variable = str(named[0])
         source = f"environment ({variable})" if variable in os.environ else f"default (set {variable} to change it)"
         rows.append({"setting": name, "value": getattr(settings, name), "source": source})
     if as_json:

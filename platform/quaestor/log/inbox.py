@@ -50,7 +50,7 @@ def move_on(path: Path, inbox: Path, to: Path, reason: str | None = None) -> Pat
     one; returns where it lies. A different file of that name is never overwritten."""
     target = to / path.relative_to(inbox)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
+    if target.exists() and _digest(target) != _digest(path):
         target = target.with_name(f"{target.stem}-{_digest(path)[:12]}{target.suffix}")
     if reason is not None:
         write_file(target.with_name(target.name + REASON), (reason + "\n").encode())
