@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -117,7 +118,8 @@ def serve(
         float, typer.Option("--flush-seconds", min=0.01, max=60, help="How much a crash may lose.")
     ] = 0.5,
 ) -> None:
-    """Serve decisions over HTTP; another bundle at the same path takes over without a dropped request."""
+    """Serve decisions or orders over HTTP; another bundle at the same path takes over without a dropped request."""
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # files of records are sealed beside the requests, not before them
     from quaestor.export.service.server import ServeParams, serve
 
     serve(
