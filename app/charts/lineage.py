@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import TOP, Chart, above
+from app.charts.axes import Chart, above
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE, SKY
 
 STAGES = {
@@ -19,6 +19,8 @@ STAGES = {
     "rejected": (PURPLE, "cross"),
 }
 NAMED_AT_MOST = 40
+ROWS_NAMED = 12
+BELOW = alt.Legend(orient="bottom", title=None, labelLimit=0, symbolLimit=0)
 
 
 def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
@@ -32,17 +34,18 @@ def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     shapes = alt.Scale(domain=stages, range=[STAGES[stage][1] for stage in stages])
     title = "iteration (order of registration)"
     x = alt.X("number:Q", axis=alt.Axis(title=title, tickMinStep=1, format="d"))
-    scale = alt.Scale(reverse=True, zero=False, nice=False, padding=18)
-    axis = above("generation (0 has no parent)")
-    axis.tickMinStep, axis.format, axis.titleY = 1, "d", -28
+    deepest = int(nodes["generation"].max() or 0)  # type: ignore[arg-type]
+    scale = alt.Scale(reverse=True, zero=False, nice=False, domain=[-0.5, deepest + 0.5])
+    axis = above("generation (0 has no parent)", "d")
+    axis.values = list(range(0, deepest + 1, 1 + deepest // ROWS_NAMED))
     y = alt.Y("generation:Q", axis=axis, scale=scale)
     lines = alt.Chart(edges).mark_rule(color=GREY, strokeWidth=1.2, opacity=0.7)
     lines = lines.encode(x=alt.X("parent_number:Q", title=title), y=alt.Y("parent_generation:Q", scale=scale),
                          x2="number:Q", y2="generation:Q")  # fmt: skip
     base = alt.Chart(nodes).encode(x=x, y=y)
     points = base.mark_point(filled=True, opacity=1, size=170).encode(
-        color=alt.Color("stage:N", scale=colours, legend=TOP),
-        shape=alt.Shape("stage:N", scale=shapes, legend=TOP),
+        color=alt.Color("stage:N", scale=colours, legend=BELOW),
+        shape=alt.Shape("stage:N", scale=shapes, legend=BELOW),
         href="address:N",
         tooltip=["iteration", "policy", "stage", "gain", "generation"],
     )

@@ -14,11 +14,12 @@ from app.links import newest_judged
 from app.queries.iterations import Iteration
 from app.queries.outcomes import realised
 from app.queries.overview import Overview, overview
-from app.queries.runs import runs
-from app.style import figure, plain, short
+from app.queries.runs import AtWork, at_work
+from app.style import STATUS_SIGNS, Status, figure, plain, short
 from quaestor.clock import utc_now
 
 WAITING = "waits for approval"
+ALARM_SIGNS = {str(status): STATUS_SIGNS[status] for status in (Status.WATCH, Status.STOP)}
 
 
 def show() -> None:
@@ -41,6 +42,8 @@ def show() -> None:
         with way:
             panels.link(each)
     waiting(store)
+    work = reading(at_work)
+    alarming(work)
     live(store)
     st.subheader("Health of the evidence", anchor=False)
     now = utc_now()
@@ -48,7 +51,7 @@ def show() -> None:
         st.markdown(f"**{plain(each.report.system)}**, iteration {plain(each.label)}")
         panels.strip(checks(each, store.newest, now))
     freshness(store, now)
-    running()
+    running(work)
     entries(store)
 
 
@@ -108,14 +111,33 @@ def freshness(store: Overview, now: datetime) -> None:
     st.caption("The oldest part rules: a system is as fresh as the oldest thing it needs.")
 
 
-def running() -> None:
+def alarming(now: AtWork) -> None:
+    """What the watch found wrong, and when it last looked."""
+    st.subheader("Alarms", anchor=False)
+    if now.looked_at is None:
+        st.text("Nobody has looked for alarms yet. This looks, and tells whom it is told to:")
+        st.code("quaestor alerts", language=None)
+    elif now.alarms.is_empty():
+        st.text(f"None stands. The watch last looked at {now.looked_at:%Y-%m-%d %H:%M} UTC.")
+    else:
+        shown = now.alarms.select(
+            (pl.col("status").replace_strict(ALARM_SIGNS, default="") + " " + pl.col("status")).alias("status"),
+            "system",
+            "subject",
+            "sentence",
+            pl.col("first_at").dt.truncate("1s").alias("first seen at (UTC)"),
+            pl.col("seen_at").dt.truncate("1s").alias("last seen at (UTC)"),
+        )
+        panels.table(shown, "The alarms that stand")
+
+
+def running(now: AtWork) -> None:
     """What is at work now."""
     st.subheader("Runs", anchor=False)
-    now = runs()
-    if now.is_empty():
+    if now.runs.is_empty():
         st.text("No run is at work on this store.")
         return
-    shown = now.select(
+    shown = now.runs.select(
         pl.col("name").alias("run"),
         "actor",
         "machine",
