@@ -8,16 +8,15 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from flows import alone, inventory_training, payments_training
 from flows.certify import run_certify
 from flows.export import run_export
 from flows.ingest import run_ingest
@@ -29,6 +28,7 @@ from quaestor.store import Store
 
 ROUNDS = 3_000
 FILES = 3
+LONG_AFTER = datetime(2100, 1, 1)
 PAYMENTS = """
 kind = "payments"
 system = "drill-payments"
@@ -142,8 +142,7 @@ def ingest(folder: Path) -> None:
 
 def payments(folder: Path) -> None:
     """Refit, evaluate, certify, judge, export."""
-    newest = pl.read_parquet(folder / f"d{FILES - 1}.parquet")["decided_at"].dt.replace_time_zone(None).max()
-    run_retrain_payments(folder / "payments.toml", as_of=newest + timedelta(hours=100))  # type: ignore[operator]
+    run_retrain_payments(folder / "payments.toml", as_of=LONG_AFTER)
 
 
 def inventory(folder: Path) -> None:
@@ -192,16 +191,9 @@ def child(flow: str, folder: Path, data: Path, kill_at: int | None, back: Connec
     os.dup2(silent, 1)
     os.dup2(silent, 2)
     said: list[str] = []
-    speak = alone.say
-
-    def listen(line: str) -> None:
-        said.append(line)
-        speak(line)
-
-    alone.say = listen
     count = Steps(kill_at)
     error = ""
-    with count.watched():
+    with count.watched(), patch("flows.alone.say", said.append):
         try:
             FLOWS[flow](folder)
         except Exception as raised:
@@ -234,12 +226,8 @@ class Steps:
                 self.step()
             self.step()
 
-        Store.write = write  # type: ignore[method-assign]
-        try:
-            with written_to(_Watched(self)):
-                yield
-        finally:
-            Store.write = real  # type: ignore[method-assign]
+        with patch.object(Store, "write", write), written_to(_Watched(self)):
+            yield
 
 
 class _Watched(Disk):
@@ -275,6 +263,3 @@ def _candidate() -> str:
             "'candidate'"
         ).fetchall()
     return str(rows[0][0])
-
-
-__all__ = ["BEGINS", "FLOWS", "Any", "Ended", "child", "inventory_training", "payments_training", "prepare"]

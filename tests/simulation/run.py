@@ -95,11 +95,11 @@ class Run:
         for hours in _times(draw.uniform(5, 8)):
             for _ in range(draw.choice((1, 1, 2))):
                 world.at(START + timedelta(hours=hours), partial(world.start, "ingest", partial(scripts.ingest, self)))
-        for hours in _times(draw.uniform(10, 16)):
+        for hours in _times(draw.uniform(5, 9)):
             for _ in range(draw.choice((1, 1, 2))):
                 moment = START + timedelta(hours=hours + draw.choice((0, 0.05, 0.2)))
                 world.at(moment, partial(world.start, "retrain", partial(scripts.retrain, self)))
-        for hours in _times(draw.uniform(5, 9)):
+        for hours in _times(draw.uniform(4, 6)):
             for _ in range(draw.choice((1, 2))):
                 world.at(START + timedelta(hours=hours), partial(world.start, "person", partial(scripts.operate, self)))
 
@@ -305,7 +305,7 @@ def _policies() -> tuple[Refit, ...]:
     return tuple(made)
 
 
-def _stand_in(batch: Any, params: Any, noise_scale: float, salt: str) -> Refit:
+def _stand_in(batch: Any, params: Any, noise_scale: float, salt: str, *_: Any) -> Refit:
     return _policies()[int(salt, 16) % 3]
 
 

@@ -110,9 +110,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(settings: Settings, tmp_path: P
     ingest_file(settings.store, "decisions", small)
     before = dump(settings.store)
     limit = settings.store.path.stat().st_size + 200_000
-    command = [sys.executable, "-m", "quaestor.cli", "ingest", "decisions", str(large)]
-    code = "from quaestor.cli import main; main()"
-    command = [sys.executable, "-c", code, *command[3:]]
+    command = [sys.executable, "-c", "from quaestor.cli import main; main()", "ingest", "decisions", str(large)]
     full = subprocess.run(
         command, env={**os.environ, "QUAESTOR_DATA": str(settings.data)}, capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
