@@ -38,6 +38,7 @@ def test_the_newest_verdict_is_the_last_one_given(settings: Settings) -> None:
             promote(settings.store, made.iteration_id, "ann", "it was good at noon")
 
 
+@pytest.mark.slow
 def test_evidence_that_is_found_again_is_the_newest_again(settings: Settings) -> None:
     made = approved(settings)
     for difference, stage in ((-0.05, "reject"), (0.02, "promote"), (-0.05, "reject"), (0.02, "promote")):
@@ -50,6 +51,7 @@ def test_evidence_that_is_found_again_is_the_newest_again(settings: Settings) ->
     assert not again
 
 
+@pytest.mark.slow
 def test_moves_and_serial_numbers_keep_their_order(settings: Settings) -> None:
     names, serials = [], []
     for hours in (0, -3, 9000, -7):

@@ -118,7 +118,7 @@ def _all_at_once(*moves: Callable[[], object]) -> list[OvertakenError]:
     return told
 
 
-@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("before", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_of_promoters_at_once_one_wins_and_the_others_are_told_who_and_when(settings: Settings, before: int) -> None:
     names = [approved(settings, seed, f"policy {seed}").iteration_id for seed in range(3 + before)]
     for name in names[3:]:
@@ -144,6 +144,7 @@ def test_of_promoters_at_once_one_wins_and_the_others_are_told_who_and_when(sett
         assert error.exit_code == 4
 
 
+@pytest.mark.slow
 def test_of_a_promotion_and_a_roll_back_at_once_one_wins(settings: Settings) -> None:
     one, two, three = (approved(settings, seed, f"policy {seed}").iteration_id for seed in range(3))
     for name in (one, two):

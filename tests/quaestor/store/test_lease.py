@@ -81,6 +81,7 @@ def test_a_worker_that_was_frozen_ten_minutes_writes_nothing(settings: Settings,
     assert "too late" not in _written(store)
 
 
+@pytest.mark.slow
 def test_each_write_and_each_beat_lets_a_lease_hold_on(settings: Settings) -> None:
     with at():
         grant = take(settings.store, "policies of shop", "ann", holder=ELSEWHERE)
@@ -91,6 +92,7 @@ def test_each_write_and_each_beat_lets_a_lease_hold_on(settings: Settings) -> No
         take(settings.store, "policies of shop", "bob")
 
 
+@pytest.mark.slow
 def test_tokens_grow_and_are_never_given_twice(settings: Settings) -> None:
     tokens = []
     for number in range(4):
@@ -129,6 +131,7 @@ def test_a_lease_taken_inside_itself_is_the_same(settings: Settings) -> None:
         assert lease.listing(connection).is_empty()
 
 
+@pytest.mark.slow
 def test_a_lease_is_given_back_when_its_run_fails(settings: Settings) -> None:
     with pytest.raises(ZeroDivisionError), held(settings.store, "x", "ann"):
         raise ZeroDivisionError
