@@ -1,13 +1,18 @@
 """Generations in the payments world: short memory makes a policy's value swing; what steadies and improves it.
 
 Each strategy plays the same worlds: 40,000 payments a generation, feedback late and partly missing, then a refit. The
-uncured ones learn from the last window alone; the remedy learns from as many of the last eight windows as still help
-(each round with its own propensity), starts from its parent, explores on FALCON's schedule with a floor, and is held
-back by the gate where it is clearly worse; the ablations take one of these away, or add a trust region.
+uncured ones learn from the last window alone; the remedy learns from the last eight windows (each round with its own
+propensity), tells apart what has changed from what lasts where the newest window shows a change, starts from its
+parent, explores on FALCON's schedule with a floor, and is held back by the gate where it is clearly worse; the
+ablations take one of these away, or add a trust region.
+
+The whole table takes hours; --resume goes on with the rows that --json PATH holds already, which are written after
+every world.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,10 +64,9 @@ STRATEGIES: dict[str, GenerationParams] = {
 
 
 def main() -> None:
-    """Rows: strategy, seed, generation, greedy_share and deployed_share of the gap from uniform to optimal.
+    """Rows: strategy, seed, generation, greedy_share and deployed_share of the gap from uniform to optimal, alarms.
 
-    Beside them a summary is printed: mean deployed share at the end, largest mean fall between two generations, and
-    alarms a generation.
+    A summary is printed before them.
     """
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=2)
@@ -71,44 +75,53 @@ def main() -> None:
     parser.add_argument("--drift", type=float, default=0.0, help="radians a day by which issuers' responses turn")
     parser.add_argument("--break-on-day", type=float, help="from then on issuers respond by another pattern")
     parser.add_argument("--strategies", nargs="*", metavar="WORDS", help="only those whose name has one of the words")
+    parser.add_argument("--resume", action="store_true", help="go on with the rows of --json PATH")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the mean deployed shares as SVG")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.generations, arguments.rounds = 1, 3, 8_000
+    chosen = [name for name in STRATEGIES if not arguments.strategies or any(w in name for w in arguments.strategies)]
     rows: list[Row] = []
-    summary: list[Row] = []
-    for strategy, params in STRATEGIES.items():
-        if arguments.strategies and not any(word in strategy for word in arguments.strategies):
-            continue
-        played = replace(params, generations=arguments.generations, rounds=arguments.rounds)
-        alarms = 0
-        for seed in range(arguments.seeds):
+    if arguments.resume and arguments.json is not None and arguments.json.exists():
+        rows = json.loads(arguments.json.read_text())
+    for seed in range(arguments.seeds):
+        for strategy in chosen:
+            if any(row["strategy"] == strategy and row["seed"] == seed for row in rows):
+                continue
             world = WorldParams(seed=seed, drift_per_day=arguments.drift, break_on_day=arguments.break_on_day)
-            for generation in play(PaymentsWorld(world), played):
-                alarms += len(generation.alarms)
-                rows.append(
-                    {
-                        "strategy": strategy,
-                        "seed": seed,
-                        "generation": generation.number,
-                        "greedy_share": generation.greedy_share,
-                        "deployed_share": generation.deployed_share,
-                    }
-                )
-        means = mean_shares(rows, strategy)
-        falls = -np.diff(means, prepend=means[:1]).clip(max=0)
-        summary.append(
-            {
-                "strategy": strategy,
-                "end": float(means[-1]),
-                "largest_fall": float(falls.max() + 0.0),
-                "alarms": alarms / (arguments.seeds * arguments.generations),
-            }
-        )
-    report(summary, None)
+            played = replace(STRATEGIES[strategy], generations=arguments.generations, rounds=arguments.rounds)
+            rows += [
+                {
+                    "strategy": strategy,
+                    "seed": seed,
+                    "generation": generation.number,
+                    "greedy_share": generation.greedy_share,
+                    "deployed_share": generation.deployed_share,
+                    "alarms": len(generation.alarms),
+                }
+                for generation in play(PaymentsWorld(world), played)
+            ]
+            if arguments.resume and arguments.json is not None:
+                arguments.json.write_text(json.dumps(rows))
+    rows.sort(key=lambda row: (chosen.index(row["strategy"]), row["seed"], row["generation"]))
+    report([summary(rows, strategy) for strategy in chosen], None)
     report(rows, arguments.json)
     if arguments.plot is not None:
-        arguments.plot.write_text(draw({str(s["strategy"]): mean_shares(rows, str(s["strategy"])) for s in summary}))
+        arguments.plot.write_text(draw({strategy: mean_shares(rows, strategy) for strategy in chosen}))
+
+
+def summary(rows: list[Row], strategy: str) -> Row:
+    """How a strategy ends and how far it falls between two generations, on average over seeds; alarms a generation."""
+    own = [row for row in rows if row["strategy"] == strategy]
+    means = mean_shares(rows, strategy)
+    falls = -np.diff(means, prepend=means[:1]).clip(max=0)
+    return {
+        "strategy": strategy,
+        "worlds": len({row["seed"] for row in own}),
+        "end": float(means[-1]),
+        "largest_fall": float(falls.max() + 0.0),
+        "alarms": float(np.mean([row["alarms"] for row in own])),
+    }
 
 
 def mean_shares(rows: list[Row], strategy: str) -> np.ndarray:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from flows.studies import PaymentsStudy
+from models.payments.memory import Memory, fitting_memory, windows_of
+from models.payments.oracles.additive import AdditiveOracle
+from models.payments.oracles.additive_state import ORACLE, oracle_from, state_of
 from models.payments.refit import Refit, refit, rule_of_thumb
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH, SPEC, load_policy
 from quaestor.export.spec import spec_json
 from quaestor.log.batch import MaturedBatch
+from quaestor.log.delay import EarlyBatch, early_batch
 from quaestor.log.manifest import TrainingManifest, training_manifest
 from quaestor.log.maturity import judge, matured_batch
 from quaestor.registry import iteration as registry
@@ -45,10 +49,12 @@ GOLDEN_TIME = "2026-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Rounds:
-    """What a retraining learns from."""
+    """What a retraining knows of: closed rounds, by which policies are judged, too, and what is known of all rounds
+    where open ones teach."""
 
     batch: MaturedBatch
     manifest: TrainingManifest
+    early: EarlyBatch | None = None
 
 
 def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Rounds:
@@ -57,12 +63,18 @@ def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Ro
         decisions = rounds.decisions(connection, study.system)
         outcomes = rounds.outcomes(connection, study.system)
     judged = judge(decisions, outcomes, study.maturity, as_of)
+    first = None
     if study.memory_days is not None and len(judged):
         closed = judged.filter(pl.col("status") != "pending")["decided_at"].max()
         if isinstance(closed, datetime):
-            judged = judged.filter(pl.col("decided_at") >= closed - timedelta(days=study.memory_days))
+            first = closed - timedelta(days=study.memory_days)
+            judged = judged.filter(pl.col("decided_at") >= first)
     batch = matured_batch(judged)
-    return Rounds(batch, training_manifest(batch, judged, study.maturity, as_of))
+    manifest = training_manifest(batch, judged, study.maturity, as_of)
+    if not study.refit.open_rounds:
+        return Rounds(batch, manifest)
+    early = early_batch(decisions, outcomes, study.maturity, as_of).since(first)
+    return Rounds(batch, replace(manifest, digest=early.digest()), early)
 
 
 def ensure_incumbent(settings: Settings, study: PaymentsStudy, actions: tuple[str, ...]) -> PolicyIteration:
@@ -95,9 +107,11 @@ def ensure_rule(settings: Settings, study: PaymentsStudy, actions: tuple[str, ..
     return iteration
 
 
-def candidate_inputs(study: PaymentsStudy, loaded: Rounds) -> Inputs:
-    """What determines the candidate of a study on these rounds."""
+def candidate_inputs(study: PaymentsStudy, loaded: Rounds, incumbent_id: str | None) -> Inputs:
+    """What determines the candidate of a study on these rounds; the incumbent where it starts from that."""
     configuration = {"refit": asdict(study.refit), "noise_scale": study.certificate.noise_scale}
+    if study.refit.warm_start:
+        configuration["starts_from"] = incumbent_id
     policy = f"{study.refit.oracle.kind} oracle, {study.refit.exploration.kind}"
     data = loaded.manifest.as_json()
     return Inputs(study.system, policy, configuration, data, study.refit.seed, code_digest(CODE))
@@ -107,13 +121,35 @@ def train(
     settings: Settings, study: PaymentsStudy, loaded: Rounds, incumbent: PolicyIteration, say: Callable[[str], None]
 ) -> tuple[PolicyIteration, bool]:
     """The candidate for these rounds, and whether it had to be trained: equal inputs are never trained twice."""
-    inputs = candidate_inputs(study, loaded)
+    inputs = candidate_inputs(study, loaded, incumbent.iteration_id)
     known = registry.find(settings.store, settings.data, inputs)
     if known is not None:
         return known, False
     say(f"{study.system}: fitting {inputs.policy} on {len(loaded.batch):,} matured rounds")
-    made = refit(loaded.batch, study.refit, study.certificate.noise_scale, salt=inputs.digest()[:16])
+    params, windows = study.refit, windows_of(loaded.batch)
+    memory = Memory(len(windows))
+    if params.adaptive_memory:
+        memory = fitting_memory(windows, None, len(windows), params)
+    taught = loaded.early or EarlyBatch(loaded.batch, np.ones(len(loaded.batch)), 0)
+    taught = taught.since(memory.since(windows))
+    made = refit(
+        taught.batch,
+        params,
+        study.certificate.noise_scale,
+        inputs.digest()[:16],
+        start_from(incumbent) if params.warm_start else None,
+        memory.changed_at(windows),
+        taught.weight if params.open_rounds else None,
+    )
     return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
+
+
+def start_from(iteration: PolicyIteration) -> Refit | None:
+    """An iteration as the next one starts from it; None where it keeps no oracle that one can start from."""
+    if ORACLE not in iteration.files:
+        return None
+    policy = payments_policy(iteration)
+    return Refit(oracle_from(iteration.read(ORACLE), policy.spec.features), policy.spec, iteration.read(GRAPH))
 
 
 def payments_policy(iteration: PolicyIteration) -> PaymentsPolicy:
@@ -129,6 +165,8 @@ def _register(
 ) -> PolicyIteration:
     timed = golden.with_columns(decided_at=pl.lit(GOLDEN_TIME))
     files = {GRAPH: made.graph, SPEC: spec_json(made.spec), GOLDEN_ROWS: timed.write_json().encode()}
+    if isinstance(made.oracle, AdditiveOracle):
+        files[ORACLE] = state_of(made.oracle)
     return registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
 
 

@@ -50,8 +50,13 @@ class Plan:
 def plan_payments(study: PaymentsStudy, as_of: datetime, incumbent_id: str | None) -> Plan:
     """What refitting a payments system would do at a moment. Raises UsageError where no round has matured."""
     loaded = payments_training.load_rounds(Settings(), study, as_of)
-    inputs = payments_training.candidate_inputs(study, loaded)
+    inputs = payments_training.candidate_inputs(study, loaded, incumbent_id or _live(study.system))
     return _plan(inputs, f"{len(loaded.batch):,} rounds closed by {as_of:%Y-%m-%d %H:%M} UTC", incumbent_id)
+
+
+def _live(system: str) -> str | None:
+    with Settings().store.read() as connection:
+        return audit.live(connection, system)
 
 
 def plan_inventory(study: InventoryStudy) -> Plan:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.payments.actions import live_actions
+from models.payments.alarms import by_iteration
 from models.payments.features import fit_features
 from models.payments.oracles.additive import AdditiveParams
 from models.payments.oracles.additive_fit import fit_additive
@@ -27,6 +28,8 @@ JUDGE = AdditiveParams(sweeps=3, terms=0)
 """What memories are compared with, whatever the oracle: it is quick and calibrated."""
 CLEARLY = 2.0
 """Standard errors by which another memory must predict better than the longest."""
+LEAST = 2000
+"""Rounds of a window, at least: with fewer the rounds of two iterations are one window."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Memory:
     def of(self, windows: list[MaturedBatch]) -> list[MaturedBatch]:
         """The windows that teach."""
         return windows[-self.windows :]
+
+    def since(self, windows: list[MaturedBatch]) -> datetime | None:
+        """The first decision that teaches; None where all windows do."""
+        first = windows[-self.windows].logged.decided_at.min()
+        return first if isinstance(first, datetime) and self.windows < len(windows) else None
 
     def changed_at(self, windows: list[MaturedBatch]) -> datetime | None:
         """The first decision after the change."""
@@ -75,6 +83,17 @@ def fitting_memory(windows: list[MaturedBatch], before: Memory | None, most: int
     best = int(np.argmin([loss.mean() for loss in losses]))
     worse = losses[0] - losses[best]
     return candidates[0 if worse.mean() <= CLEARLY * worse.std() / np.sqrt(len(worse)) else best]
+
+
+def windows_of(batch: MaturedBatch) -> list[MaturedBatch]:
+    """A batch in windows, in time order: the rounds that one iteration decided, with enough rounds each."""
+    windows: list[MaturedBatch] = []
+    for part in by_iteration(batch):
+        if windows and min(len(windows[-1]), len(part)) < LEAST:
+            windows[-1] = pool([windows[-1], part])
+        else:
+            windows.append(part)
+    return windows
 
 
 def _losses(

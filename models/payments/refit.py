@@ -40,7 +40,9 @@ class RefitParams:
     default_action: taken when the policy fails. held_out: the share of rounds kept from training, for evaluation.
     objective: what actions cost; absent where only the reward counts. weighting: of rounds in the fit; none is best but
     where the log hardly knows what the policy will do (rule R9). noisy_copies: how often the oracle meets each round
-    with the noise of smoothing on its numbers; 0: once, as logged.
+    with the noise of smoothing on its numbers; 0: once, as logged. warm_start: an additive oracle starts from the
+    incumbent's. adaptive_memory: where payments have changed, only what did not is learned from the rounds before.
+    open_rounds: rounds whose window is still open teach, too, as far as the delays of closed ones allow.
     """
 
     default_action: str
@@ -52,6 +54,9 @@ class RefitParams:
     weighting: Literal["none", "inverse_propensity"] = "none"
     held_out: float = 0.3
     noisy_copies: int = 0
+    warm_start: bool = False
+    adaptive_memory: bool = False
+    open_rounds: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -77,17 +82,21 @@ def refit(
     salt: str,
     parent: Refit | None = None,
     changed_at: datetime | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> Refit:
     """Fits oracle and rule on the rounds that are not held out.
 
     noise_scale: of smoothing, in standard deviations of each number. salt names the policy's own chance. parent:
     where the oracle starts from, when it knows the same actions. changed_at: since when payments are not what they
-    were, where `models.payments.memory` found that.
+    were, where `models.payments.memory` found that. weight (round,): how much each round counts, where some are not
+    closed yet (`quaestor.log.delay`).
     """
-    training = batch.rows(~held_out(batch.logged, params.held_out))
+    teaches = ~held_out(batch.logged, params.held_out)
+    training = batch.rows(teaches)
     features = fit_features(training.logged.context, params.features)
     actions = live_actions(batch.logged.actions, params.actions)
-    learned = training_set(training, features, params, actions, changed_at)
+    counted = None if weight is None else weight[teaches]
+    learned = training_set(training, features, params, actions, changed_at, counted)
     start = parent.oracle if parent is not None and parent.spec.actions == actions else None
     taught = learned
     if params.noisy_copies and noise_scale > 0:
@@ -141,9 +150,10 @@ def training_set(
     params: RefitParams,
     actions: tuple[str, ...],
     changed_at: datetime | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> TrainingSet:
     """A batch as an oracle for these actions learns from it; rounds that took another one are left out. Those decided
-    from changed_at on are its recent ones."""
+    from changed_at on are its recent ones. weight (round,): how much each counts, beside the weighting."""
     logged = batch.logged
     number = np.array([actions.index(name) if name in actions else -1 for name in logged.actions])
     action = number[logged.action]
@@ -155,9 +165,18 @@ def training_set(
         action=action[taught],
         reward=kept.reward,
         described=described(actions, params.actions),
-        weight=1 / kept.logged.propensity if params.weighting == "inverse_propensity" else None,
+        weight=_weights(kept, params, None if weight is None else weight[taught]),
         recent=None if changed_at is None else (kept.logged.decided_at >= changed_at).to_numpy(),
     )
+
+
+def _weights(
+    batch: MaturedBatch, params: RefitParams, counted: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    if params.weighting == "none":
+        return counted
+    inverse = 1 / batch.logged.propensity
+    return inverse if counted is None else inverse * counted
 
 
 def fit_on(batch: MaturedBatch, features: Features, params: OracleParams, seed: int) -> Oracle:

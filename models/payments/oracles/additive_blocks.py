@@ -51,6 +51,7 @@ class AdditiveFit:
         if recent:
             self.tables += [self._fresh(size, RECENT_START) for size in (2, *(size + 1 for size in sizes))]
         self.lasting = len(self.tables)
+        self.parted: list[int] = []
         rate = min(max(rows.reward_sum / max(rows.weight_sum, 1e-9), 1e-4), 1 - 1e-4)
         self.weights[:, 0] = np.log(rate / (1 - rate))
 
@@ -118,16 +119,48 @@ class AdditiveFit:
             )
         )
 
+    def part(self) -> bool:
+        """Parts every category whose effects on single actions have changed by more than they last; from now on older
+        rounds and recent ones read tables that know nothing of each other. Returns whether there is one."""
+        change = {number: self.categories + 1 + number for number in range(self.categories)}
+        for number, other in change.items():
+            lasts, changed = (self.tables[place].prior.own.mean() for place in (number, other))
+            if changed > lasts:
+                self.parted.append(number)
+                old, new = self.tables[number], self.tables[other]
+                none = np.zeros((1, self.rows.actions))
+                mean = np.concatenate((old.mean + new.mean[:-1], none))
+                self.tables[other] = TablePosterior(mean, new.variance, self._prior(TABLE_START))
+                self.tables[number] = TablePosterior(
+                    np.concatenate((old.mean, none)), np.concatenate((old.variance, none)), old.prior
+                )
+        actions = np.int32(self.rows.actions)
+
+        def cells(chunk: Chunk) -> NDArray[np.int32]:
+            cell = chunk.cell.copy()
+            for number in self.parted:
+                idle = np.int32(len(self.tables[number].mean) - 1)
+                recent = cell[change[number]] // actions != idle
+                cell[number] = np.where(recent, idle * actions + chunk.action, cell[number])
+            return cell
+
+        if self.parted:
+            self.rows.replace(cell=cells)
+        return bool(self.parted)
+
     def current(self) -> tuple[list[TablePosterior], NDArray[np.float64]]:
         """The tables and weights as they are now: what has changed of late is added to what lasts."""
         kept, weights = self.tables[: self.categories], self.weights.copy()
         if self.lasting > self.categories:
             level, *changes = self.tables[self.categories : self.lasting]
             weights[:, 0] += level.mean[0]
-            kept = [
-                TablePosterior(old.mean + new.mean[:-1], old.variance + new.variance[:-1], old.prior)
-                for old, new in zip(kept, changes, strict=True)
-            ]
+            for number, new in enumerate(changes):
+                mean, variance = new.mean[:-1], new.variance[:-1]
+                if number in self.parted:
+                    kept[number] = TablePosterior(mean, variance, new.prior)
+                else:
+                    old = kept[number]
+                    kept[number] = TablePosterior(old.mean + mean, old.variance + variance, old.prior)
         return kept + self.tables[self.lasting :], weights
 
     def expand(self) -> None:
@@ -210,7 +243,8 @@ class AdditiveFit:
         pull = np.zeros(size)
         for part in self.rows.each(lambda c: by_cell(size, c.cells(number), c.residual.astype(np.float64))):
             add_sums(pull, part)
-        if self.categories <= number < self.lasting:  # the last row is that of older rounds: nothing has changed there
+        if self.categories <= number < self.lasting or number in self.parted:
+            # The last row is that of rounds with which the table has nothing to do.
             pull[-actions:], curvature[-1] = 0.0, 0.0
         pulled = pull.reshape(-1, actions) + curvature * table.mean
         found = table_posterior(table.prior, pulled, curvature, steps, each_own=number >= self.lasting)

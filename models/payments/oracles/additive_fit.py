@@ -15,6 +15,7 @@ from quaestor.export.encoding import Features
 
 ROUNDS_OF_TERMS = 2
 SWEEPS_OF_TERMS = 2
+SWEEPS_PARTED = 2
 STILL = 0.004
 """A sweep that moves logits by less than this, root mean square, is the last."""
 
@@ -54,6 +55,9 @@ def _fit(
     for _ in range(params.sweeps):
         if fit.sweep() < STILL:
             break
+    if recent and fit.part():
+        for _ in range(SWEEPS_PARTED):
+            fit.sweep()
     terms = Terms()
     edges = np.zeros((len(features.numeric), 0), dtype=np.float32)
     if params.terms:

@@ -7,6 +7,7 @@ importance weights: Yasui, Morishita, Fujita and Shibata 2020).
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.log.batch import MaturedBatch
+from quaestor.log.manifest import content_digest
 from quaestor.log.maturity import EXPIRED, MATURED, PENDING, MaturityParams, judge, matured_batch
 
 ROUNDS = 100
@@ -34,6 +36,17 @@ class EarlyBatch:
     batch: MaturedBatch
     weight: NDArray[np.float64]
     open: int
+
+    def digest(self) -> str:
+        """Of every round's content and weight."""
+        return hashlib.sha256(content_digest(self.batch).encode() + self.weight.tobytes()).hexdigest()
+
+    def since(self, first: datetime | None) -> EarlyBatch:
+        """The rounds decided from a moment on; all of them where it is None."""
+        if first is None:
+            return self
+        kept = np.flatnonzero((self.batch.logged.decided_at >= first).to_numpy())
+        return EarlyBatch(self.batch.rows(kept), self.weight[kept], self.open)
 
 
 def early_batch(decisions: pl.DataFrame, outcomes: pl.DataFrame, params: MaturityParams, as_of: datetime) -> EarlyBatch:

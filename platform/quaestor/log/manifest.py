@@ -60,7 +60,7 @@ def training_manifest(
     statuses = judged["status"].value_counts().sort("status")
     iterations = logged.iteration_ids.fill_null("unknown").value_counts().sort("iteration_id")
     return TrainingManifest(
-        digest=_digest(batch),
+        digest=content_digest(batch),
         system=logged.system,
         as_of=as_of.isoformat(),
         attribution_hours=params.attribution_hours,
@@ -78,7 +78,8 @@ def training_manifest(
     )
 
 
-def _digest(batch: MaturedBatch) -> str:
+def content_digest(batch: MaturedBatch) -> str:
+    """The sha256 of every round's content, in the order of the batch."""
     digest = hashlib.sha256()
     for part in _content(batch):
         digest.update(part)
