@@ -12,6 +12,7 @@ from quaestor.cli import (
     deciding,
     evaluating,
     flow_commands,
+    keeping,
     operating,
     quarantining,
     registry_commands,
@@ -32,6 +33,8 @@ app.command("status")(registry_commands.status)
 app.command("alerts")(operating.alerts)
 app.command("retention")(flow_commands.retention)
 app.command("backfill")(flow_commands.backfill)
+app.command("backup")(keeping.backup)
+app.command("restore")(keeping.restore)
 app.add_typer(operating.config_app, name="config")
 app.add_typer(quarantining.quarantine_app, name="quarantine")
 app.command("iterations")(registry_commands.iterations)

@@ -21,3 +21,11 @@ def add(
 def listing(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Every bundle, oldest first: bundle_digest, iteration_id, folder, created_at."""
     return connection.execute("select * from bundles order by created_at, bundle_digest").pl()
+
+
+def move(connection: duckdb.DuckDBPyConnection, before: str, now: str) -> None:
+    """Tells where bundles are that lay in a folder which is another now."""
+    connection.execute(
+        "update bundles set folder = ? || substr(folder, ?) where starts_with(folder, ?)",
+        [now, len(before) + 1, before.rstrip("/") + "/"],
+    )

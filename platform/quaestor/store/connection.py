@@ -56,7 +56,7 @@ class Store:
         store longer than `patience`, StoreDamagedError when the file is not a store of this version, LeaseLostError
         when a lease is not held any more.
         """
-        with self._writer() as (connection, before_commit):
+        with self.exclusive() as (connection, before_commit):
             migrate(connection)
             connection.begin()
             try:
@@ -104,7 +104,9 @@ class Store:
                 _roll_back(connection)
 
     @contextmanager
-    def _writer(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Callable[[], None]]]:
+    def exclusive(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Callable[[], None]]]:
+        """A connection that nobody else writes beside, outside any transaction and whatever the store's version, and
+        what to call right before committing. For what `write` cannot do."""
         if self.lake is not None:
             with lake.writing(self.lake, self.patience) as taken:
                 yield taken

@@ -10,8 +10,8 @@ from quaestor.clock import utc_now
 from quaestor.errors import StoreDamagedError
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Applies the migrations that the store lacks, each in a transaction of its own.
+def migrate(connection: duckdb.DuckDBPyConnection, up_to: int | None = None) -> None:
+    """Applies the migrations that the store lacks, each in a transaction of its own; those up to a number, if given.
 
     Raises StoreDamagedError when the store is of a later version than this code.
     """
@@ -22,7 +22,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         raise StoreDamagedError(
             f"The store is of version {done}, this Quaestor knows versions up to {latest}. Install the newer Quaestor."
         )
-    for version in sorted(number for number in scripts if number > done):
+    for version in sorted(number for number in scripts if done < number <= (up_to or latest)):
         connection.begin()
         connection.execute(
             "create table if not exists schema_version (version integer not null, applied_at timestamp not null)"
