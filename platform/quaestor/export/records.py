@@ -82,10 +82,13 @@ class Records:
         """Records that are not on disk yet."""
         return len(self._waiting)
 
-    def append(self, kind: Kind, record: Mapping[str, Any]) -> None:
-        """Keeps one record of plain values and times; raises RecordsFullError when too many wait already."""
+    def append(self, kind: Kind, record: Mapping[str, Any], line: str | None = None) -> None:
+        """Keeps one record of plain values and times; raises RecordsFullError when too many wait already.
+
+        line: the record as `as_json` gives it, its columns in any order, where the caller has it already.
+        """
         shape = (kind, tuple(record))
-        line = as_json(record)
+        line = line or as_json(record)
         with self._lock:
             if len(self._waiting) >= self.params.most_waiting:
                 raise RecordsFullError(
@@ -93,9 +96,9 @@ class Records:
                 )
             self._waiting.append((shape, line))
 
-    def decision(self, record: Mapping[str, Any], draw: Draw) -> None:
-        """Keeps a decision, and beside it the chance behind it."""
-        self.append("decisions", record)
+    def decision(self, record: Mapping[str, Any], draw: Draw, line: str | None = None) -> None:
+        """Keeps a decision, as JSON in `line` where it is there already, and beside it the chance behind it."""
+        self.append("decisions", record, line)
         of = {name: record[name] for name in ("system", "event_id", "iteration_id")}
         self.append("draws", {**of, "seed": draw.seed, "noise": draw.noise})
 

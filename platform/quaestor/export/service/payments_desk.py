@@ -81,8 +81,9 @@ class PaymentsDesk:
         start = time.perf_counter()
         record, draw = self._deployment.live.runtime.single.decide(row)
         self._metrics.decided(record["action"], record["fallback"], time.perf_counter() - start)
-        held(lambda: self._records.decision(record, draw))
         answer = as_json({name: record[name] for name in _ANSWERED})
+        rest = as_json({name: value for name, value in record.items() if name not in _ANSWERED})
+        held(lambda: self._records.decision(record, draw, f"{answer[:-1]},{rest[1:]}"))
         # Text alone is kept: objects that live on are what the garbage collector stops every request for.
         self._decided.keep(event_id, (asked, answer, record["decided_at"]))
         return answer
