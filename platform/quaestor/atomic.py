@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from quaestor.disk import Disk, disk
+from quaestor.errors import DiskError
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part; it has lasted when this returns."""
-    on = disk()
-    _make_folders(on, path.parent)
-    temporary = _temporary(path)
-    try:
-        _write(on, temporary, content)
-        on.rename(temporary, path)
-    except BaseException:
-        on.remove(temporary)
-        raise
-    on.sync_folder(path.parent)
+    """Writes a file so that a reader sees the old content or the new, never a part; it has lasted when this returns.
 
-
-def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a folder of files under its final name only when all are on disk; leaves one that is there as it is."""
+    Raises DiskError where the disk does not take it.
+    """
     on = disk()
-    if not path.exists():
+    with _told(path):
         _make_folders(on, path.parent)
         temporary = _temporary(path)
         try:
-            on.make_folder(temporary)
-            for name, content in files.items():
-                _write(on, temporary / name, content)
-            on.sync_folder(temporary)
-            _rename_unless_there(on, temporary, path)
-        finally:
+            _write(on, temporary, content)
+            on.rename(temporary, path)
+        except BaseException:
             on.remove(temporary)
-    on.sync_folder(path.parent)  # also of another process's folder: what is built on it must not outlast it
+            raise
+        on.sync_folder(path.parent)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a folder of files under its final name only when all are on disk; leaves one that is there as it is.
+
+    Raises DiskError where the disk does not take it.
+    """
+    on = disk()
+    with _told(path):
+        if not path.exists():
+            _make_folders(on, path.parent)
+            temporary = _temporary(path)
+            try:
+                on.make_folder(temporary)
+                for name, content in files.items():
+                    _write(on, temporary / name, content)
+                on.sync_folder(temporary)
+                _rename_unless_there(on, temporary, path)
+            finally:
+                on.remove(temporary)
+        on.sync_folder(path.parent)  # also of another process's folder: what is built on it must not outlast it
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(error.errno, error.strerror, str(path)) from error
 
 
 def _write(on: Disk, path: Path, content: bytes) -> None:

@@ -31,6 +31,16 @@ class StoreDamagedError(QuaestorError):
     exit_code = 5
 
 
+class DiskError(QuaestorError, OSError):
+    """The disk takes nothing: it is full, read-only, broken or closed to this user. What is there is whole."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename} cannot be written: {self.strerror}. What was there before is whole; make room, or give "
+            "this user the right to write there, and run it again to go on."
+        )
+
+
 class LeaseHeldError(QuaestorError):
     """Another run is at the same work; the message says who, since when, and what to do."""
 

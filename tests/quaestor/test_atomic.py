@@ -12,6 +12,7 @@ import pytest
 
 from quaestor.atomic import write_file, write_folder
 from quaestor.disk import Disk, written_to
+from quaestor.errors import DiskError
 
 NEW, OLD = b"new content" * 1000, b"old content"
 FOLDER = {"one": b"1" * 5000, "two": b"2", "empty": b""}
@@ -73,7 +74,7 @@ def _each_step(folder: Path, pulled: bool, work: Callable[[Path], None], check: 
         try:
             with written_to(disk):
                 work(place)
-        except (Plug, OSError):
+        except (Plug, DiskError):
             check(place, False)
             if not pulled and failing < disk.steps:
                 assert list(place.rglob(".*")) == []  # nothing is left lying about
@@ -111,6 +112,14 @@ def test_a_folder_is_whole_or_absent_whatever_step_fails(tmp_path: Path, pulled:
             assert {each.name: each.read_bytes() for each in path.iterdir()} == FOLDER
 
     assert _each_step(tmp_path, pulled, lambda place: write_folder(place / "sub" / "folder", FOLDER), check) > 12
+
+
+def test_what_a_full_disk_means_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DiskError) as caught, written_to(FailingDisk(2, pulled=False)):
+        write_file(tmp_path / "file", NEW)
+    assert caught.value.exit_code == 1
+    assert caught.value.errno == errno.ENOSPC
+    assert "file cannot be written: No space left on device. What was there before is whole" in str(caught.value)
 
 
 def test_everybody_may_read_what_was_written(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ _LOCKED = (
     "conflicting lock",
     "being used by another process",
 )
+_REFUSED = ("permission denied", "read-only file system", "no space left", "quota exceeded", "input/output error")
+"""What a disk says that takes nothing, while the file may be as good as ever."""
 _CONFIG = lake.CONFIG | {
     "storage_compatibility_version": "v1.5.0",  # of new files: older formats take half as long again to write
 }
@@ -155,6 +157,8 @@ class Store:
         except duckdb.Error as error:
             if _is_locked(error):
                 raise self._busy() from None
+            if any(sign in str(error).lower() for sign in _REFUSED):
+                raise self._unwritable(error) from None
             raise StoreDamagedError(
                 f"{self.path} cannot be opened as a store: {_first_line(error)} "
                 "Restore it from a backup or move it away."

@@ -101,6 +101,27 @@ def test_whatever_operation_fails_ingest_is_whole_or_absent(
     assert failures > 5
 
 
+@pytest.mark.parametrize("refused", ["Permission denied", "Read-only file system", "No space left on device"])
+def test_a_store_that_may_not_be_written_is_not_called_damaged(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    path = write(tmp_path, "d.parquet", [decision(1)])
+    ingest_file(settings.store, "decisions", path)
+    before, real = dump(settings.store), duckdb.connect
+
+    def connect(file: str, read_only: bool = False, **options: Any) -> Any:
+        if not read_only:
+            raise duckdb.IOException(f'IO Error: Cannot open file "{file}": {refused}')
+        return real(file, read_only=read_only, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(duckdb, "connect", connect)
+        with pytest.raises(QuaestorError, match=f"cannot be written: .*{refused}") as caught:
+            ingest_file(settings.store, "decisions", write(tmp_path, "e.parquet", [decision(2)]))
+        assert caught.value.exit_code == 1
+        assert dump(settings.store) == before
+
+
 def test_a_full_disk_is_said_and_nothing_is_lost(settings: Settings, tmp_path: Path) -> None:
     """For real: the process may write files of a few hundred kilobytes only."""
     small, large = (
