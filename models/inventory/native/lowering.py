@@ -114,6 +114,7 @@ class Lowering:
             left = np.flatnonzero((rank % 2 == 0) & ~last)
             if not len(left):
                 break
+            left = left[np.lexsort((group[left], rank[left]))]  # neighbours in memory, such as a layer, stay neighbours
             items[left] = self.add(items[left], items[left + 1])
             kept = np.ones(len(group), dtype=bool)
             kept[left + 1] = False

@@ -32,6 +32,8 @@ enum Op : int64_t { // the order of program.py's OPS
     SQRT, TANH, ABS, COPY, AFFINE
 };
 
+constexpr int64_t ROWS_AT_ONCE = 8;
+
 // Columns out .. out + count from columns a, b, c and onward, where a stride of 0 repeats one column. wanted: which
 // operands need a gradient, as bits. AFFINE: count rows; a, b: where the numbers of its input and output columns
 // start in the pool; stride_a inputs and stride_b outputs a row; c, stride_c: where weight and bias (or -1) start.
@@ -87,7 +89,7 @@ template <class T> class Worker {
     Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse) {
         value = aligned<T>(value_memory, job.column_count * block);
         if (reverse) {
-            given = aligned<T>(given_memory, job.column_count * block);
+            given = aligned<T>(given_memory, job.column_count * block); // all 0 between periods, but for uniforms
             carried = aligned<T>(carried_memory, job.state_count * block);
             sums = reinterpret_cast<Vector<T>*>(aligned<T>(sums_memory, job.parameter_count * LANES<T>));
             transposed.resize(job.parameter_count);
@@ -154,13 +156,15 @@ template <class T> class Worker {
             std::memcpy(value + job.first_state * block, trajectory + t * job.state_count * block,
                         job.state_count * block * sizeof(T));
             period(t);
-            std::memset(given + job.uniform_count * block, 0, (job.column_count - job.uniform_count) * block * sizeof(T));
             for (int64_t i = 0; i < filled; ++i) given[job.cost_column * block + i] = cost[(row + i) * job.periods + t];
             for (int64_t c = 0; c < job.state_count; ++c)
                 for (int64_t i = 0; i < block; ++i) given[job.states[c] * block + i] += carried[c * block + i];
             for (int64_t k = job.instruction_count - 1; k >= 0; --k) {
                 Timed timed(job, AFFINE + 1 + job.instructions[k].op);
-                undo(job.instructions[k], job.numbers + 2 * k);
+                const Instruction& of = job.instructions[k];
+                undo(of, job.numbers + 2 * k);
+                const bool pooled = of.op == AFFINE; // what was passed on is cleared for the next period, while in cache
+                clear(pooled ? job.pool[of.b] : of.out, pooled ? of.count * of.stride_b : of.count);
             }
             std::memcpy(carried, given + job.first_state * block, job.state_count * block * sizeof(T));
             for (int64_t k = 0; k < job.input_count; ++k) {
@@ -168,12 +172,16 @@ template <class T> class Worker {
                 T* to = static_cast<T*>(input.gradient) + input.offset + t * input.period_stride;
                 if (input.gradient)
                     for (int64_t i = 0; i < filled; ++i) to[(row + i) * input.row_stride] += given[input.column * block + i];
+                clear(input.column, 1);
             }
+            clear(job.first_state, job.state_count);
         }
         T* start = static_cast<T*>(job.start_gradient);
         for (int64_t c = 0; c < job.state_count; ++c)
             for (int64_t i = 0; i < filled; ++i) start[(row + i) * job.state_count + c] = carried[c * block + i];
     }
+
+    void clear(int64_t column, int64_t count) { std::memset(given + column * block, 0, count * block * sizeof(T)); }
 
     void period(int64_t t) {
         for (int64_t k = 0; k < job.input_count; ++k) {
@@ -280,10 +288,12 @@ template <class T> class Worker {
                 for (int64_t k = 0; k < of.count * sb; ++k)
                     for (int64_t i = 0; i < block; i += LANES<T>)
                         sums[sc + k % sb] += *reinterpret_cast<const Vector<T>*>(given + outs[k] * block + i);
-            outer<T>(value, ins, given, outs, of.count, sa, sb, block, sums + of.c);
-            if (of.wanted & 1)
-                for (int64_t r = 0; r < of.count; ++r)
+            for (int64_t first = 0; first < of.count; first += ROWS_AT_ONCE) { // both gradients, while rows are in cache
+                const int64_t rows = std::min(ROWS_AT_ONCE, of.count - first);
+                outer<T>(value, ins + first * sa, given, outs + first * sb, rows, sa, sb, block, sums + of.c);
+                for (int64_t r = first; r < first + rows && of.wanted & 1; ++r)
                     affine<T>(given, outs + r * sb, given, ins + r * sa, transposed.data() + of.c, nullptr, sb, sa, block, true);
+            }
         }
         } // what remains is a step function: its gradient is 0
     }

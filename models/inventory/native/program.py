@@ -105,10 +105,11 @@ class Writer:
         for word in (2, 3, 5, 7):
             code[plain, word] = self._placed(code[plain, word])
         shift = len(self._uniforms)
+        pool = self._placed(np.concatenate((*self._pool, np.zeros(0, dtype=np.int64))))
         return Program(
             code=code,
             numbers=np.array(self._numbers, dtype=np.float64).reshape(-1, 2),
-            pool=self._placed(np.concatenate((*self._pool, np.zeros(0, dtype=np.int64)))).astype(np.int32),
+            pool=pool.astype(np.int32),
             uniforms=np.array(self._uniforms, dtype=np.int32),
             first_input=first_input + shift,
             first_state=first_state + shift,
