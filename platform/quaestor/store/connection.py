@@ -27,7 +27,7 @@ _LOCKED = (
     "conflicting lock",
     "being used by another process",
 )
-_REFUSED = ("permission denied", "read-only file system", "no space left", "quota exceeded", "input/output error")
+_REFUSED = ("could not write file", "permission denied", "read-only file system", "no space left", "input/output error")
 """What a disk says that takes nothing, while the file may be as good as ever."""
 _CONFIG = lake.CONFIG | {
     "storage_compatibility_version": "v1.5.0",  # of new files: older formats take half as long again to write
@@ -68,7 +68,7 @@ class Store:
                 connection.commit()
             except BaseException as error:
                 _roll_back(connection)
-                if isinstance(error, duckdb.IOException):
+                if isinstance(error, duckdb.Error) and _is_refused(error):
                     raise self._unwritable(error) from None
                 raise
 
@@ -157,7 +157,7 @@ class Store:
         except duckdb.Error as error:
             if _is_locked(error):
                 raise self._busy() from None
-            if any(sign in str(error).lower() for sign in _REFUSED):
+            if _is_refused(error):
                 raise self._unwritable(error) from None
             raise StoreDamagedError(
                 f"{self.path} cannot be opened as a store: {_first_line(error)} "
@@ -167,6 +167,10 @@ class Store:
 
 def _is_locked(error: BaseException) -> bool:
     return isinstance(error, duckdb.Error) and any(sign in str(error).lower() for sign in _LOCKED)
+
+
+def _is_refused(error: duckdb.Error) -> bool:
+    return any(sign in str(error).lower() for sign in _REFUSED)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
