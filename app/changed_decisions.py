@@ -42,6 +42,7 @@ def segmented(segments: Segments, key: str) -> None:
     with right:
         drawn = segment_chart(parted.one(shown, "gain"), "gain in reward a round, better to the right", zero=True)
         st.altair_chart(drawn, alt="Gain in each segment, with intervals and the zero line")
-    st.caption(f"Intervals hold for each segment by itself: of {len(shown)} segments, one may well lie outside.")
+    said = f"Intervals hold for each segment by itself: of {len(shown)} segments, one may well lie outside."
+    st.caption(f"{said} {parted.LEFT_OUT}")
     with st.expander("Which action gives way to which"):
         panels.table(parted.moves(segments), "Moves between actions, as shares of all decisions")

@@ -8,9 +8,11 @@ from typing import Literal, TypeAlias
 import polars as pl
 
 from app.style import shown
-from quaestor.registry.segments import ALL, Segment, Segments
+from quaestor.registry.segments import ALL, LEAST_ROUNDS, LEVELS, Segment, Segments
 
 Side: TypeAlias = Literal["observed", "candidate", "incumbent"]
+LEFT_OUT = f"Shown are the {LEVELS} largest levels of {LEAST_ROUNDS} rounds or more; all rounds count in the first row."
+"""What is not drawn."""
 _SCHEMA = {
     "segment": pl.String, "who": pl.String, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64,
     "rounds": pl.Int64,

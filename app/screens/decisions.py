@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from urllib.parse import urlencode
 
 import polars as pl
@@ -86,7 +87,8 @@ def one(explanation: Explanation) -> None:
     texts = {name.split("_", 1)[1]: "missing" if value is None else str(value) for name, value in features(explanation)}
     panels.table(pl.DataFrame({"feature": list(texts), "value": list(texts.values())}), "Features as they were used")
     with st.expander("Where this comes from"):
-        st.code(f"quaestor explain '{explanation.event_id}' --system {explanation.system}", language=None)
+        command = ["quaestor", "explain", explanation.event_id, "--system", explanation.system]
+        st.code(shlex.join(command), language=None)
 
 
 def features(explanation: Explanation) -> list[tuple[str, object]]:

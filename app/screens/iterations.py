@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import polars as pl
@@ -12,6 +13,7 @@ from app.charts.lineage import lineage_chart
 from app.guard import nothing_yet, present, reading
 from app.links import address
 from app.queries.iterations import Iteration, all_iterations
+from app.queries.store import state
 from app.style import plain, short
 
 EVERY = "all"
@@ -35,6 +37,7 @@ def show() -> None:
     st.caption("Each iteration is joined to its parent; the point leads to its page. The table says the same.")
     st.subheader("Choose by what matters", anchor=False)
     listed(mine)
+    panels.source("this screen", f"quaestor iterations --system {shlex.quote(system)}", reading(state))
 
 
 def chosen_system(systems: Sequence[str]) -> str:

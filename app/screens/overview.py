@@ -53,6 +53,7 @@ def show() -> None:
     freshness(store, now)
     running(work)
     entries(store)
+    panels.source("this screen", "quaestor status\nquaestor iterations", store.snapshot)
 
 
 def empty(store: Overview) -> None:

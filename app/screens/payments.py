@@ -23,6 +23,7 @@ from app.style import figure, short
 from quaestor.clock import utc_now
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.segments import Segments
+from quaestor.store.delays import DAYS_READ
 
 
 def show() -> None:
@@ -144,7 +145,7 @@ def approval(segments: Segments) -> None:
     st.altair_chart(drawn, alt="Observed reward, and value of candidate and incumbent, in each segment, with intervals")
     st.caption(
         "Observed: what the log earned, whoever decided. Candidate and incumbent: doubly robust, on held-out rounds. "
-        "Intervals hold for each segment by itself."
+        f"Intervals hold for each segment by itself. {parted.LEFT_OUT}"
     )
 
 
@@ -201,7 +202,9 @@ def arriving(chosen: Iteration) -> None:
         else:
             drawn = charts.delay_chart(shapes.delays(found.curve))
             st.altair_chart(drawn, alt="Share of closed rounds with an outcome by hours since the decision")
-            st.caption(f"The newest {int(found.curve['rounds'][0]):,} closed rounds, with 95% intervals.")
+            st.caption(
+                f"{int(found.curve['rounds'][0]):,} closed rounds of the newest {DAYS_READ} days, 95% intervals."
+            )
     with right:
         if found.pending.is_empty():
             st.text("No round is pending: every attribution window has closed.")

@@ -13,6 +13,7 @@ from app.guard import nothing_yet, present, reading
 from app.links import newest_judged
 from app.queries.iterations import Iteration, all_iterations
 from app.queries.record import compared
+from app.queries.store import state
 from app.style import Word, plain, short, word_of
 from quaestor.registry.evaluation import Evaluation
 
@@ -51,6 +52,8 @@ def show() -> None:
         st.text("Nothing in configuration, data or code.")
     else:
         panels.table(difference, "Differences in configuration, data and code, a column an iteration")
+    names = f"--candidate {short(first.iteration_id)} --incumbent {short(second.iteration_id)}"
+    panels.source("the comparison", f"quaestor evaluate {names}", reading(state))
     st.subheader("Their pages", anchor=False)
     for each in chosen:
         panels.link(each)

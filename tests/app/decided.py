@@ -32,6 +32,7 @@ LENIENT = GateParams(margin=-0.5, minimum_pairs=30, effective_size=10, rarer_out
 FORMULA = "=cmd()|' /C calc'!A0"
 SCRIPT = "<script>document.title='owned'</script>"
 """Names of merchants."""
+HOSTILE_FILE = "=cmd() <img src=x onerror=1>.parquet"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def decide(settings: Settings, folder: Path) -> Decided:
     keep(settings.store, live.iteration_id, "realised", earned.as_json())
     logged = bandit(200, 21).batch.logged
     decisions = decisions_of(settings, live, logged)
-    ingest_file(settings.store, "decisions", written(folder / "bandit.parquet", decisions))
+    ingest_file(settings.store, "decisions", written(folder / HOSTILE_FILE, decisions))
     outcomes = decisions.head(150).select(
         "system", "event_id", observed_at=pl.col("decided_at") + pl.duration(hours=2), reward=pl.lit(1.0)
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 from app import frames, lineage, parted, payments_frames
 from app.acting import confirmation
@@ -20,12 +21,13 @@ from app.queries.payments import explained
 from app.queries.record import record
 from app.screens.iteration import archive_of
 from app.style import plain, short
+from quaestor.cli.app import app as command_line
 from quaestor.clock import utc_now
 from quaestor.export.explanation import explain_decision
 from quaestor.registry.judging import EVALUATION, keep
 from quaestor.settings import Settings
 from quaestor.store import audit
-from tests.app.decided import FORMULA, SCRIPT, Decided
+from tests.app.decided import FORMULA, HOSTILE_FILE, SCRIPT, Decided
 from tests.app.filled import Filled, payments_evaluation
 from tests.app.test_screens import commands, opened, report_of, said
 from tests.conftest import ROOT
@@ -147,6 +149,9 @@ def test_one_number_is_said_alike_everywhere(settings: Settings, decided: Decide
     assert f"<td>{wanted} reward a round</td>" in page
     assert certificate_digest(chosen) in page
     assert "waits for approval" in page
+    told = json.loads(CliRunner().invoke(command_line, ["iterations", "--system", "bandit", "--json"]).stdout)
+    (row,) = (each for each in told if each["iteration_id"] == decided.waits)
+    assert row["evaluation"]["difference"]["value"] == value
 
 
 def test_the_printed_page_holds_no_script_and_nothing_remote(filled: Filled) -> None:
@@ -193,6 +198,10 @@ def test_hostile_names_are_inert_on_screens_and_in_exports(decided: Decided) -> 
     marked = [*test.markdown, *test.header, *test.caption]
     assert not any(SCRIPT in element.value for element in marked)
     assert explained("21-1", "bandit").features["category_merchant"] == SCRIPT
+    tables = [frame.value for frame in opened("feedback_health").dataframe]
+    cells = [str(cell) for table in tables for cell in table.to_numpy().ravel()]
+    assert f"'{HOSTILE_FILE}" in cells
+    assert HOSTILE_FILE not in cells
 
 
 def test_a_viewer_sees_the_review_and_the_commands_but_no_form(decided: Decided) -> None:
