@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats import t as student
 from sklearn.datasets import load_digits, load_wine
 
 from benchmarks import Row, options, report
@@ -68,11 +69,13 @@ Problem = Callable[[int, int, int], Shown]
 
 
 def main() -> None:
-    """Rows: problem, rule, generation, regret (mean over seeds), lower and upper (95 % normal interval over seeds)."""
+    """Rows: problem, rule, generation, regret (mean over seeds), lower and upper (95 % interval of Student's t)."""
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=6)
     arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error("an interval over seeds needs 2 seeds or more.")
     rounds = {"payments-world": 10_000, "digits": 1000, "wine": 200}
     if arguments.quick:
         arguments.seeds, arguments.generations = 2, 2
@@ -85,6 +88,7 @@ def main() -> None:
                 _regrets(problem, rule, seed, arguments.generations, rounds[name]) for seed in range(arguments.seeds)
             ]
             mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+            width = float(student.isf(0.025, len(found) - 1)) * spread
             for number in range(arguments.generations):
                 rows.append(
                     {
@@ -92,8 +96,8 @@ def main() -> None:
                         "rule": rule.kind,
                         "generation": number + 1,
                         "regret": float(mean[number]),
-                        "lower": float(mean[number] - 1.96 * spread[number]),
-                        "upper": float(mean[number] + 1.96 * spread[number]),
+                        "lower": float(mean[number] - width[number]),
+                        "upper": float(mean[number] + width[number]),
                     }
                 )
     report(rows, arguments.json)

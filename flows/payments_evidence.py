@@ -8,6 +8,7 @@ from flows.payments_training import Rounds, payments_policy
 from flows.studies import PaymentsStudy
 from models.payments.alarms import by_iteration, generation_health, negative_rates
 from models.payments.calibration import calibration
+from models.payments.refit import cost_predictions
 from models.payments.trade_off import trade_off_curve
 from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.log.held_out import held_out
@@ -53,7 +54,10 @@ def evaluate_candidate(
     parted = by_segment(judged_on, new, old, predicted, study.gate.confidence)
     keep(store, name, SEGMENTS, parted.as_json(), incumbent.iteration_id)
     if study.refit.objective is not None:
-        curve = trade_off_curve(judged_on, new, old, predicted, study.refit.objective, study.gate.confidence)
+        cost = None
+        if loaded.costs is not None:
+            cost = cost_predictions(loaded.costs, judged_on.logged, policies[0].spec.features, study.refit)
+        curve = trade_off_curve(judged_on, new, old, predicted, study.refit.objective, study.gate.confidence, cost)
         keep(store, name, TRADE_OFF, curve.as_json(), incumbent.iteration_id)
     keep_realised(store, loaded.batch)
     keep(store, name, EVALUATION, evaluation.as_json(), incumbent.iteration_id)  # last: it says that all is there

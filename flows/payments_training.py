@@ -20,9 +20,10 @@ from quaestor.export.policy import GRAPH, SPEC, load_policy
 from quaestor.export.spec import spec_json
 from quaestor.log.batch import MaturedBatch
 from quaestor.log.delay import EarlyBatch, early_batch
-from quaestor.log.manifest import TrainingManifest, training_manifest
+from quaestor.log.manifest import TrainingManifest, content_digest, training_manifest
 from quaestor.log.maturity import judge, matured_batch
 from quaestor.registry import iteration as registry
+from quaestor.registry.canonical import digest_of
 from quaestor.registry.code import code_digest
 from quaestor.registry.iteration import Inputs, PolicyIteration
 from quaestor.registry.promotion import promote
@@ -50,11 +51,12 @@ GOLDEN_TIME = "2026-01-01T00:00:00Z"
 @dataclass(frozen=True)
 class Rounds:
     """What a retraining knows of: closed rounds, by which policies are judged, too, and what is known of all rounds
-    where open ones teach."""
+    where open ones teach; costs: rounds whose rewards are what they cost, where the objective names their system."""
 
     batch: MaturedBatch
     manifest: TrainingManifest
     early: EarlyBatch | None = None
+    costs: MaturedBatch | None = None
 
 
 def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Rounds:
@@ -71,10 +73,23 @@ def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Ro
             judged = judged.filter(pl.col("decided_at") >= first)
     batch = matured_batch(judged)
     manifest = training_manifest(batch, judged, study.maturity, as_of)
-    if not study.refit.open_rounds:
-        return Rounds(batch, manifest)
-    early = early_batch(decisions, outcomes, study.maturity, as_of).since(first)
-    return Rounds(batch, replace(manifest, digest=early.digest()), early)
+    loaded = Rounds(batch, manifest)
+    if study.refit.open_rounds:
+        early = early_batch(decisions, outcomes, study.maturity, as_of).since(first)
+        loaded = replace(loaded, manifest=replace(manifest, digest=early.digest()), early=early)
+    objective = study.refit.objective
+    if objective is not None and objective.cost_system is not None:
+        costs = _costs(settings, study, objective.cost_system, as_of)
+        both = digest_of([loaded.manifest.digest, content_digest(costs)])
+        loaded = replace(loaded, manifest=replace(loaded.manifest, digest=both), costs=costs)
+    return loaded
+
+
+def _costs(settings: Settings, study: PaymentsStudy, system: str, as_of: datetime) -> MaturedBatch:
+    """Closed rounds of a cost system; one without an outcome cost nothing."""
+    with settings.store.read() as connection:
+        decisions, outcomes = rounds.decisions(connection, system), rounds.outcomes(connection, system)
+    return matured_batch(judge(decisions, outcomes, replace(study.maturity, default_reward=0.0), as_of))
 
 
 def ensure_incumbent(settings: Settings, study: PaymentsStudy, actions: tuple[str, ...]) -> PolicyIteration:
@@ -140,6 +155,7 @@ def train(
         start_from(incumbent) if params.warm_start else None,
         memory.changed_at(windows),
         taught.weight if params.open_rounds else None,
+        loaded.costs,
     )
     return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
 

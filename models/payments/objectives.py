@@ -8,15 +8,13 @@ is the smallest that keeps within the budget (the Lagrangian of a constrained ba
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.payments.exploration.best import best_eligible
-from models.payments.oracles.oracle import Oracle
 from quaestor.errors import UsageError
-from quaestor.export.encoding import Encoded
 from quaestor.study import did_you_mean
 
 STEPS = 60
@@ -24,11 +22,14 @@ STEPS = 60
 
 @dataclass(frozen=True)
 class ObjectiveParams:
-    """costs: of taking each action, in units of reward × price; actions that are not named cost nothing. price: what a
-    unit of cost is worth in reward. budget: of the mean cost a round; where it is given, the price is raised until the
-    greedy policy keeps within it on the training rounds."""
+    """costs: of taking each action, in units of reward × price; actions that are not named cost nothing. cost_system:
+    the system under which the same decisions are logged with what they cost as their outcomes, such as fraud; an oracle
+    learns from it what each action costs in each context, beside the fixed costs. price: what a unit of cost is worth
+    in reward. budget: of the mean cost a round; where it is given, the price is raised until the greedy policy keeps
+    within it on the training rounds."""
 
-    costs: dict[str, float]
+    costs: dict[str, float] = field(default_factory=dict)
+    cost_system: str | None = None
     price: float = 1.0
     budget: float | None = None
 
@@ -100,17 +101,9 @@ def price_of(
     return high
 
 
-def charge_of(
-    oracle: Oracle,
-    contexts: Encoded,
-    eligible: NDArray[np.bool_],
-    actions: tuple[str, ...],
-    params: ObjectiveParams,
-) -> NDArray[np.float64]:
-    """What each action is charged, (action,), in reward; a budget's price is found on these rounds, eligible (round,
-    action)."""
-    costs = costs_of(actions, params)
-    price = params.price
-    if params.budget is not None:
-        price = price_of(oracle.predict(contexts), costs, eligible, params.budget)
-    return price * costs
+def charged_price(
+    reward: NDArray[np.float64], cost: NDArray[np.float64], eligible: NDArray[np.bool_], params: ObjectiveParams
+) -> float:
+    """What a unit of cost is charged in reward: the declared price, or the one that keeps within the budget on these
+    rounds; all arguments (round, action), or cost (action,)."""
+    return params.price if params.budget is None else price_of(reward, cost, eligible, params.budget)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from onnx import TensorProto
 
@@ -12,8 +14,9 @@ from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.spec import PaymentsSpec
 
 
-def policy_graph(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> bytes:
-    """The graph from contexts, eligibility and noise to probabilities, as ONNX bytes."""
+def policy_graph(oracle: Oracle, rule: Exploration, spec: PaymentsSpec, costs: Oracle | None = None) -> bytes:
+    """The graph from contexts, eligibility and noise to probabilities, as ONNX bytes. costs: predicts what actions
+    cost, for a rule that is charged."""
     graph = Graph(len(spec.actions))
     features = spec.features
     numeric = graph.input("numeric", TensorProto.FLOAT, len(features.numeric))
@@ -24,6 +27,8 @@ def policy_graph(oracle: Oracle, rule: Exploration, spec: PaymentsSpec) -> bytes
     scale = graph.constant((spec.noise_scale * spread).astype(np.float32))
     smoothed = graph.op("Add", numeric, graph.op("Mul", noise, scale))
     beliefs = add_beliefs(oracle, graph, smoothed, category, rule.needs)
+    if costs is not None:
+        beliefs = replace(beliefs, costs=costs.add_to(graph, smoothed, category))
     return graph.build({"scores": beliefs.scores, "probabilities": rule.add_to(graph, beliefs, eligible)})
 
 

@@ -18,7 +18,7 @@ from models.payments.exploration.rule import Beliefs, Exploration
 from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.features import FeatureParams, fit_features
 from models.payments.noisy_rounds import with_noise
-from models.payments.objectives import ObjectiveParams, charge_of
+from models.payments.objectives import ObjectiveParams, charged_price, costs_of
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.fixed import preference
 from models.payments.oracles.logistic import LogisticParams
@@ -26,7 +26,7 @@ from models.payments.oracles.oracle import Oracle, TrainingSet
 from models.payments.policy import policy_graph
 from quaestor.export.encoding import Features, encode
 from quaestor.export.spec import PaymentsSpec
-from quaestor.log.batch import MaturedBatch
+from quaestor.log.batch import LoggedBatch, MaturedBatch
 from quaestor.log.held_out import held_out
 from quaestor.randomness import event_keys, stream_seed, uniforms
 
@@ -83,13 +83,15 @@ def refit(
     parent: Refit | None = None,
     changed_at: datetime | None = None,
     weight: NDArray[np.float64] | None = None,
+    costs: MaturedBatch | None = None,
 ) -> Refit:
     """Fits oracle and rule on the rounds that are not held out.
 
     noise_scale: of smoothing, in standard deviations of each number. salt names the policy's own chance. parent:
     where the oracle starts from, when it knows the same actions. changed_at: since when payments are not what they
     were, where `models.payments.memory` found that. weight (round,): how much each round counts, where some are not
-    closed yet (`quaestor.log.delay`).
+    closed yet (`quaestor.log.delay`). costs: rounds whose rewards are what they cost, where the objective names a cost
+    system.
     """
     teaches = ~held_out(batch.logged, params.held_out)
     training = batch.rows(teaches)
@@ -102,15 +104,21 @@ def refit(
     if params.noisy_copies and noise_scale > 0:
         taught = with_noise(learned, noise_scale, params.noisy_copies, stream_seed(params.seed, "noisy rounds"))
     oracle = fit_oracle(params.oracle, taught, stream_seed(params.seed, "oracle"), start)
+    cost_oracle = None
+    if costs is not None:
+        known = training_set(costs.rows(~held_out(costs.logged, params.held_out)), features, params, actions)
+        cost_oracle = fit_oracle(params.oracle, known, stream_seed(params.seed, "costs"))
     if isinstance(params.exploration, Tuned):
         rule: Exploration = _tuned(params.exploration, training, features, params, actions)
     else:
         rule = rule_of(params.exploration, len(learned), len(actions))
     if params.objective is not None:
-        eligible = _eligible(training, actions)
-        rule = Charged(rule, charge_of(oracle, learned.contexts, eligible, actions, params.objective))
+        fixed = costs_of(actions, params.objective)
+        wide = fixed if cost_oracle is None else fixed + cost_oracle.predict(learned.contexts)
+        price = charged_price(oracle.predict(learned.contexts), wide, _eligible(training, actions), params.objective)
+        rule = Charged(rule, price * fixed, price)
     spec = PaymentsSpec("payments", batch.logged.system, actions, params.default_action, features, noise_scale, salt)
-    return Refit(oracle, spec, policy_graph(oracle, rule, spec))
+    return Refit(oracle, spec, policy_graph(oracle, rule, spec, cost_oracle))
 
 
 def _eligible(batch: MaturedBatch, actions: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -183,6 +191,22 @@ def fit_on(batch: MaturedBatch, features: Features, params: OracleParams, seed: 
     """An oracle for a batch's own actions, fitted on all its rounds."""
     plain = RefitParams(default_action=batch.logged.actions[0])
     return fit_oracle(params, training_set(batch, features, plain, batch.logged.actions), seed)
+
+
+def cost_predictions(
+    costs: MaturedBatch, judged: LoggedBatch, features: Features, params: RefitParams
+) -> NDArray[np.float64]:
+    """What each action of judged rounds would cost, (round, action), by an oracle that closed rounds of a cost system
+    taught; 0 for actions that it does not know."""
+    known = costs.rows(~held_out(costs.logged, params.held_out))
+    found = fit_on(known, features, params.oracle, stream_seed(params.seed, "costs")).predict(
+        encode(features, judged.context)
+    )
+    ordered = np.zeros(judged.eligible.shape)
+    for column, name in enumerate(costs.logged.actions):
+        if name in judged.actions:
+            ordered[:, judged.actions.index(name)] = found[:, column]
+    return ordered
 
 
 def rule_of_thumb(

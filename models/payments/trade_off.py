@@ -47,20 +47,25 @@ def trade_off_curve(
     predicted: NDArray[np.float64],
     objective: ObjectiveParams,
     confidence: float = 0.95,
+    predicted_cost: NDArray[np.float64] | None = None,
 ) -> TradeOffCurve:
     """Reward against cost at prices from 0 to where only the cheapest actions are left.
 
-    candidate and incumbent (round, action) are probabilities, predicted (round, action) rewards.
+    candidate and incumbent (round, action) are probabilities, predicted (round, action) rewards. predicted_cost (round,
+    action): what an oracle says that actions cost beside their fixed costs; intervals take it for true.
     """
     known = ObjectiveParams({name: cost for name, cost in objective.costs.items() if name in batch.logged.actions})
-    costs = costs_of(batch.logged.actions, known)
+    costs = np.broadcast_to(costs_of(batch.logged.actions, known), predicted.shape)
+    if predicted_cost is not None:
+        costs = costs + predicted_cost
 
     def point(price: float, target: NDArray[np.float64]) -> TradeOffPoint:
         reward = normal_interval(dr(target_rounds(batch, target, predicted)), confidence)
-        return TradeOffPoint(price, reward, paired_interval(target @ costs, confidence))
+        return TradeOffPoint(price, reward, paired_interval((target * costs).sum(axis=1), confidence))
 
-    apart = np.unique(np.round(np.abs(np.subtract.outer(costs, costs)), 12))
-    steepest = 1.0 / float(apart[apart > 0].min()) if (apart > 0).any() else 0.0
+    dearer = costs - np.where(batch.logged.eligible, costs, np.inf).min(axis=1, keepdims=True)
+    apart = dearer[batch.logged.eligible & (dearer > 1e-12)]
+    steepest = 1.0 / float(np.quantile(apart, 0.01)) if len(apart) else 0.0
     prices = np.unique(np.concatenate([[0.0], np.geomspace(steepest / 1000, steepest, POINTS - 1)]))
     greedy = [best_eligible(predicted - price * costs, batch.logged.eligible) for price in prices]
     return TradeOffCurve(

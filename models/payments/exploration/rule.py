@@ -19,11 +19,13 @@ Needs = Literal["scores", "spread", "votes"]
 @dataclass(frozen=True)
 class Beliefs:
     """What an oracle predicts: scores (round, action); spread (round, action), their standard errors; votes (member,
-    round, action). A rule is given what it needs."""
+    round, action). A rule is given what it needs. costs (round, action): what another oracle predicts that actions
+    cost, where one does."""
 
     scores: NDArray[np.float64]
     spread: NDArray[np.float64] | None = None
     votes: NDArray[np.float64] | None = None
+    costs: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class BeliefTensors:
     scores: str
     spread: str | None = None
     votes: list[str] | None = None
+    costs: str | None = None
 
 
 class Exploration(Protocol):

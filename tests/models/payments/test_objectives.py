@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from models.payments.exploration.best import best_eligible
 from models.payments.exploration.falcon import Falcon
 from models.payments.exploration.greedy import Greedy
 from models.payments.exploration.inverse_gap import InverseGap
@@ -16,10 +19,11 @@ from models.payments.exploration.rule import Beliefs
 from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.objectives import ObjectiveParams, price_of, trade_off
 from models.payments.oracles.additive import AdditiveParams
-from models.payments.refit import RefitParams, refit
+from models.payments.refit import RefitParams, cost_predictions, refit
 from models.payments.trade_off import trade_off_curve
 from quaestor.errors import UsageError
 from quaestor.export.payments_policy import PaymentsPolicy
+from quaestor.log.batch import MaturedBatch
 from quaestor.registry.off_policy import evaluate_off_policy
 from tests.rounds import bandit, greedy
 
@@ -105,4 +109,43 @@ def test_the_curve_falls_with_the_price_and_starts_at_the_greedy_policys_value()
     assert curve.incumbent.reward == whole.incumbent
     assert curve.points[-1].cost.value == pytest.approx(
         np.where(batch.logged.eligible, [0.3, 0.1, 0, 0], np.inf).min(axis=1).mean()
+    )
+
+
+def test_a_fraud_budget_is_kept_by_an_oracle_of_costs() -> None:
+    """Fraud follows the action and the context; its budget is kept on fresh rounds, whose truth is known, at less loss
+    of reward than the cheapest action alone would mean."""
+    found, fresh = bandit(20_000, 0), bandit(20_000, 1)
+
+    def fraud(batch: MaturedBatch) -> NDArray[np.float64]:
+        level = batch.logged.context["category_level"].to_numpy()
+        return np.where(level == "L1", 0.4, 0.05)[:, None] * np.array([0.1, 1.0, 0.6, 0.3])
+
+    draw, rounds = np.random.default_rng(3), np.arange(20_000)
+    happened = (draw.random(20_000) < fraud(found.batch)[rounds, found.batch.logged.action]).astype(np.float64)
+    costs = replace(found.batch, reward=happened)
+    spent, earned = [], []
+    for objective in (None, ObjectiveParams(cost_system="fraud", budget=0.05)):
+        params = RefitParams("a0", oracle=AdditiveParams(terms=0), exploration=Greedy(), objective=objective)
+        made = refit(found.batch, params, 0.0, "salt", costs=None if objective is None else costs)
+        policy = PaymentsPolicy(made.graph, made.spec)
+        contexts = policy.encode(fresh.batch.logged.context)
+        chosen = policy.choose(contexts, fresh.batch.logged.eligible, fresh.batch.logged.event_ids.to_list())
+        spent.append(float((chosen.probabilities * fraud(fresh.batch)).sum(axis=1).mean()))
+        earned.append(float((chosen.probabilities * fresh.truth).sum(axis=1).mean()))
+    assert spent[0] > 0.06
+    assert spent[1] == pytest.approx(0.05, abs=0.006)
+    cheapest = best_eligible(-fraud(fresh.batch), fresh.batch.logged.eligible)
+    assert earned[0] >= earned[1] > float((cheapest * fresh.truth).sum(axis=1).mean())
+    curve = trade_off_curve(
+        fresh.batch,
+        fresh.logging,
+        fresh.logging,
+        fresh.truth,
+        ObjectiveParams(cost_system="fraud"),
+        predicted_cost=cost_predictions(costs, fresh.batch.logged, made.spec.features, params),
+    )
+    assert all(a.cost.value >= b.cost.value - 1e-12 for a, b in itertools.pairwise(curve.points))
+    assert curve.candidate.cost.value == pytest.approx(
+        float((fresh.logging * fraud(fresh.batch)).sum(1).mean()), abs=0.01
     )
