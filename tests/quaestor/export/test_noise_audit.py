@@ -25,7 +25,7 @@ def deployed(request: pytest.FixtureRequest, made: Made, tmp_path: Path) -> tupl
     records = Records(folder, RecordParams(flush_seconds=3600, seal_seconds=3600))
     if request.param == "payments":
         bundle = made.first
-        for row in rows(600).to_dicts():
+        for row in rows(200).to_dicts():
             records.decision(*Runtime(bundle).single.decide(row))
     else:
         bundle = order_bundle(tmp_path / "bundle", 1, KEY)
