@@ -12,16 +12,20 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
+from models.payments.world import PaymentsWorld, WorldParams, decision_log
 from tests.conftest import ROOT, STUDIES
 
 
 def small_studies(folder: Path) -> dict[str, Path]:
     """A payments and an inventory study that are trained and certified in seconds, by their kind."""
-    bandit = (STUDIES / "payments" / "open_bandit_men.toml").read_text()
-    bandit = bandit.replace("episodes = 1000", "episodes = 100").replace("per_episode = 500", "per_episode = 20")
-    (folder / "payments.toml").write_text(bandit + "\n[canary]\n")
+    world = (STUDIES / "payments" / "world.toml").read_text()
+    for usual, small in (("episodes = 10000", "episodes = 100"), ("per_episode = 400", "per_episode = 20")):
+        assert usual in world
+        world = world.replace(usual, small)
+    (folder / "payments.toml").write_text(world)
     store = (STUDIES / "inventory" / "one_store_lost.toml").read_text()
     for usual, small in (
         ("epochs = 40", "epochs = 2"),
@@ -35,6 +39,22 @@ def small_studies(folder: Path) -> dict[str, Path]:
     network = STUDIES / "inventory" / "one_store_lost.network.toml"
     (folder / network.name).write_text(network.read_text())
     return {kind: folder / f"{kind}.toml" for kind in ("payments", "inventory")}
+
+
+def world_events(folder: Path, first: int, count: int) -> dict[str, Path]:
+    """Files of decisions that a team explored evenly, and of their outcomes, by their kind."""
+    world = PaymentsWorld(WorldParams(seed=3))
+    payments = world.payments(count, first, "events")
+    draw = np.random.default_rng(first)
+    action = np.where(payments.eligible, draw.random(payments.eligible.shape), -1.0).argmax(axis=1)
+    uniform = payments.eligible / payments.eligible.sum(axis=1, keepdims=True)
+    frames = {
+        "decisions": decision_log(payments, uniform, action, "payments-world", "the team"),
+        "outcomes": world.outcomes(payments, action, "payments-world"),
+    }
+    for kind, frame in frames.items():
+        frame.write_parquet(folder / f"{kind}-{first}.parquet")
+    return {kind: folder / f"{kind}-{first}.parquet" for kind in frames}
 
 
 def every_minute(folder: Path, studies: dict[str, Path], alerts: Path) -> Path:

@@ -16,6 +16,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.flows.operations import ask, wait_until
+from tests.lake import postgres
+
+__all__ = ["postgres"]
 
 GUIDE = ROOT / "docs" / "operations.md"
 BLOCK = re.compile(r"^```sh ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -103,3 +106,33 @@ def test_a_fresh_person_walks_through_the_guide(checkout: Path) -> None:
             240,
             "the run that was asked for completes",
         )
+
+
+@pytest.mark.slow
+def test_the_path_with_postgresql(postgres: str, checkout: Path) -> None:
+    host = postgres.split()[0].removeprefix("host=")
+    subprocess.run(["psql", "-h", host, "-U", "quaestor", "-c", "create database prefect", "postgres"], check=True)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("QUAESTOR_", "PREFECT_"))}
+    environment = {
+        **inherited,
+        "PATH": f"{checkout / '.venv' / 'bin'}:{os.environ['PATH']}",
+        "PREFECT_HOME": str(checkout / "data" / "prefect"),
+        "PREFECT_DATABASE": f"postgresql+asyncpg://quaestor@/prefect?host={host}",
+        "DO_NOT_TRACK": "1",
+    }
+    ((_, server),) = blocks("postgresql")
+    ((_, deploying),) = blocks("deploy")
+    with in_the_background(server, checkout, environment):
+        url = "http://127.0.0.1:4280/api"
+        wait_until(lambda: ask(url, "flows/filter", {}) == [] or True, 240, "the server answers")
+        done = subprocess.run(
+            ["bash", "-c", f"set -eu\n{deploying}"],
+            cwd=checkout, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        assert len(ask(url, "deployments/filter", {})) == 7
+    counted = subprocess.run(
+        ["psql", "-h", host, "-U", "quaestor", "-At", "-c", "select count(*) from deployment", "prefect"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert counted.stdout.strip() == "7"

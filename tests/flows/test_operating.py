@@ -18,9 +18,8 @@ from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError, UsageError
 from quaestor.log import inbox
 from quaestor.log.ingest import ingest_file
-from quaestor.log.lookalike.open_bandit import write_open_bandit
 from quaestor.settings import Settings
-from tests.flows.operations import listener, small_studies
+from tests.flows.operations import listener, small_studies, world_events
 from tests.quaestor.events import decision, outcome, write
 from tests.quaestor.log.test_ingest import dump
 
@@ -79,20 +78,20 @@ def test_the_inbox_is_brought_in_once_and_a_bad_file_keeps_nobody_waiting(settin
 @pytest.mark.slow
 def test_a_dry_run_and_a_backfill_do_only_what_they_say(settings: Settings, tmp_path: Path) -> None:
     study = small_studies(tmp_path)["payments"]
-    for path in write_open_bandit(tmp_path, seed=0):
-        ingest_file(settings.store, "open-bandit", path)
+    for kind, path in world_events(tmp_path, 0, 3000).items():
+        ingest_file(settings.store, kind, path)
     with settings.store.read() as connection:
-        first, last = connection.execute("select min(decided_at), max(decided_at) from decisions").fetchone()
-    end = last + timedelta(days=2)
+        (first,) = connection.execute("select min(decided_at) from decisions").fetchone()
+    # 3,000 payments take 15 hours, their windows three days: at first none has matured, then half, then all
+    early, end, every = first + timedelta(hours=64.5), first + timedelta(hours=94.5), 15 / 24
     before = counts(settings)
     planned = run_retrain_payments(study, as_of=end, dry_run=True)
     assert (planned.stage, planned.candidate_id, planned.done_before) == ("dry run", "", ())
     assert counts(settings) == before
-    early = first - timedelta(days=1)
-    made = run_backfill(study, early, end, every_days=(end - early) / timedelta(days=1) / 2)
-    assert len({each.candidate_id for each in made}) == 2  # nothing had matured at the first moment
+    made = run_backfill(study, early, end, every)
+    assert len({each.candidate_id for each in made}) == 2
     done = counts(settings)
-    again = run_backfill(study, early, end, every_days=(end - early) / timedelta(days=1) / 2)
+    again = run_backfill(study, early, end, every)
     assert [each.candidate_id for each in again] == [each.candidate_id for each in made]
     assert counts(settings) == done
     planned = run_retrain_payments(study, as_of=end, dry_run=True)

@@ -167,6 +167,24 @@ def test_actions_come_go_and_combine(settings: Settings, slow_answers: tuple[Pay
     assert choice.probabilities.sum(axis=1) == pytest.approx(1)
 
 
+def test_a_streamed_refit_is_the_one_in_memory(
+    settings: Settings, slow_answers: tuple[PaymentsWorld, datetime]
+) -> None:
+    """The same rounds but the held-out ones, the same actions and words: the same predictions to rounding."""
+    world, newest = slow_answers
+    actions = ActionParams(retired=("formatting",), features={"three_ds": ("strong",), "exemption": ("strong",)})
+    fresh = world.payments(500, 40_000, "fresh")
+    predicted = []
+    for streamed in (False, True):
+        study = _study(actions=actions, streamed=streamed)
+        loaded = load_rounds(settings, study, newest)
+        made, _ = train(settings, study, loaded, ensure_rule(settings, study, ACTIONS), _quiet)
+        predicted.append(_predicted(world, payments_policy(made), fresh))
+    assert np.abs(predicted[0] - predicted[1]).max() < 2e-3
+    with pytest.raises(ValueError, match="streamed goes with an additive oracle"):
+        replace(_study().refit, oracle=LogisticParams(), streamed=True)
+
+
 def test_an_oracle_without_memory_of_its_own_starts_cold(
     settings: Settings, slow_answers: tuple[PaymentsWorld, datetime]
 ) -> None:

@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from flows.server import free_port
-from quaestor.log.lookalike.open_bandit import write_open_bandit
+from quaestor.log.inbox import waiting
 from quaestor.registry.report import reports
 from quaestor.settings import Settings
 from tests.conftest import ROOT
-from tests.flows.operations import ask, every_minute, listener, runs, small_studies, wait_until
+from tests.flows.operations import ask, every_minute, listener, runs, small_studies, wait_until, world_events
 
 pytestmark = pytest.mark.slow
 
 SECONDS = 420
 DEPLOYMENTS = 7
+ROUNDS = 3000
 
 
 def children(parent: int) -> dict[str, int]:
@@ -37,11 +38,10 @@ def children(parent: int) -> dict[str, int]:
 def test_every_deployment_runs_when_it_is_due_and_again_after_everything_was_killed(
     settings: Settings, tmp_path: Path
 ) -> None:
-    inbox = settings.inbox / "open-bandit"
-    inbox.mkdir(parents=True)
-    first, second = write_open_bandit(tmp_path, seed=0)
-    os.replace(first, inbox / first.name)
-    (inbox / "torn.parquet").write_bytes(b"PAR1 but no more")
+    for kind, path in world_events(tmp_path, 0, ROUNDS).items():
+        (settings.inbox / kind).mkdir(parents=True)
+        os.replace(path, settings.inbox / kind / path.name)
+    (settings.inbox / "decisions" / "torn.parquet").write_bytes(b"PAR1 but no more")
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     with listener() as (address, told):
@@ -55,18 +55,18 @@ def test_every_deployment_runs_when_it_is_due_and_again_after_everything_was_kil
             try:
                 wait_until(lambda: len(completed(url)) == DEPLOYMENTS, SECONDS, "every deployment completes a run")
                 wait_until(lambda: told, SECONDS, "the refused file is told")
-                os.replace(second, inbox / second.name)
+                later = world_events(tmp_path, ROUNDS, ROUNDS)["decisions"]
+                os.replace(later, settings.inbox / "decisions" / later.name)
                 for pid in children(serving.pid).values():
                     os.kill(pid, signal.SIGKILL)
-                wait_until(lambda: not list(inbox.iterdir()), SECONDS, "the inbox is brought in after the kill")
+                wait_until(lambda: not waiting(settings.inbox), SECONDS, "the inbox is brought in after the kill")
             finally:
                 serving.send_signal(signal.SIGTERM)
                 serving.wait(timeout=60)
     assert "The server ended with code -9" in (tmp_path / "serve.log").read_text()
     with settings.store.read() as connection:
-        assert connection.execute("select count(*) from decisions").fetchone() == (20_000,)
-        stages = [report.stage for report in reports(connection, "open-bandit-men")]
-        assert {"live", "needs more evidence"} <= set(stages)
+        assert connection.execute("select count(*) from decisions").fetchone() == (2 * ROUNDS,)
+        assert len(reports(connection, "payments-world")) >= 2
         assert any(report.stage != "live" for report in reports(connection, "one-store-lost"))
     assert "torn.parquet" in json.dumps(told[0])
     assert sum("torn.parquet" in json.dumps(message) for message in told) == 1
