@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from models.inventory.dynamics import PeriodCost, State
+from models.inventory.captured import captured_play
+from models.inventory.dynamics import State
 from models.inventory.layout import Layout
 from models.inventory.native.lowering import UnsupportedError
 from models.inventory.native.play import native_play
-from models.inventory.observation import Observation, ObservationNoise, observe
-from models.inventory.period import play_period
+from models.inventory.observation import Observation, ObservationNoise
+from models.inventory.period import Play, eager_play
 from models.inventory.scenarios import Scenarios
 
-Execution: TypeAlias = Literal["auto", "eager", "native"]
-"""How a rollout is computed. eager: torch, operation by operation; the truth. native: compiled loops that play the same
-Python, traced (models/inventory/native). auto: native where it can be and pays, else eager."""
+Execution: TypeAlias = Literal["auto", "eager", "native", "captured"]
+"""How a rollout is computed. eager: torch, operation by operation; the truth. native: compiled loops on the CPU that
+play the same Python, traced (models/inventory/native). captured: a CUDA graph of the whole episode and its gradient
+(captured.py). auto: what suits the device and pays, or else eager."""
 
 WORTH_A_TRACE = 4096
 """Scenario-periods from which `auto` takes the fraction of a second that a trace costs."""
@@ -36,17 +37,6 @@ class OrderPolicy(Protocol):
 
     def __call__(self, layout: Layout, observation: Observation) -> Tensor:
         """Desired orders (batch, edge), in units, 0 or more; rationing makes them feasible."""
-
-
-@dataclass(frozen=True)
-class Play:
-    """What one period held, kept for pictures and laws: state before it, orders, demand, cost and state after."""
-
-    before: State
-    orders: Tensor
-    demand: Tensor
-    cost: PeriodCost
-    after: State
 
 
 def rollout(
@@ -72,34 +62,29 @@ def play(
     plays: list[Play] | None = None,
     execution: Execution = "auto",
 ) -> tuple[Tensor, State]:
-    """What `rollout` gives, and the state after the last period."""
-    large = scenarios.batch * scenarios.periods >= WORTH_A_TRACE or execution == "native"
-    on_cpu = scenarios.demand.device.type == "cpu"
-    if plays is None and execution != "eager" and isinstance(policy, nn.Module) and large and on_cpu:
-        try:
-            return native_play(layout, policy, policy.window, scenarios, noise)
-        except UnsupportedError as reason:
-            if execution == "native":
-                raise
-            _log.info("Torch plays this policy: the machine knows no %s.", reason)
-    return _eager_play(layout, policy, scenarios, noise, plays)
+    """What `rollout` gives, and the state after the last period.
+
+    Raises UnsupportedError where `native` or `captured` is asked for and cannot be had.
+    """
+    way = _way(scenarios) if execution == "auto" else execution
+    if plays is None and way != "eager":
+        if not isinstance(policy, nn.Module):
+            reason = UnsupportedError("policy that is no torch module")
+        else:
+            try:
+                if way == "native":
+                    return native_play(layout, policy, policy.window, scenarios, noise)
+                return captured_play(layout, policy, policy.window, scenarios, noise)
+            except UnsupportedError as error:
+                reason = error
+        if execution != "auto":
+            raise reason
+        _log.info("Torch plays this policy, operation by operation: there is no %s %s.", way, reason)
+    return eager_play(layout, policy, policy.window, scenarios, noise, plays)
 
 
-def _eager_play(
-    layout: Layout,
-    policy: OrderPolicy,
-    scenarios: Scenarios,
-    noise: ObservationNoise | None,
-    plays: list[Play] | None,
-) -> tuple[Tensor, State]:
-    state = scenarios.start
-    costs = []
-    for period in range(scenarios.periods):
-        observation = observe(scenarios, state, period, policy.window, noise)
-        demand = scenarios.demand[:, :, scenarios.history + period]
-        orders, following, cost = play_period(layout, policy, state, observation, demand)
-        if plays is not None:
-            plays.append(Play(state, orders, demand, cost, following))
-        costs.append(cost.total)
-        state = following
-    return torch.stack(costs, dim=1), state
+def _way(scenarios: Scenarios) -> Execution:
+    if scenarios.demand.device.type == "cuda":
+        return "captured" if torch.is_grad_enabled() else "eager"
+    worth_it = scenarios.batch * scenarios.periods >= WORTH_A_TRACE
+    return "native" if worth_it and scenarios.demand.device.type == "cpu" else "eager"

@@ -15,9 +15,10 @@ from models.inventory.graph_export import inventory_graph
 from models.inventory.layout import layout_of
 from models.inventory.network import Network
 from models.inventory.observation import Observation
+from models.inventory.period import Play
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import build_policy
-from models.inventory.rollout import Play, rollout
+from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios
 from quaestor.errors import UsageError
 from quaestor.export.inventory_policy import InventoryPolicy
@@ -60,7 +61,7 @@ def plain(scenarios: Scenarios) -> PlainScenarios:
 
 
 @given(networks(), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_network_is_played_as_by_torch(network: Network, seed: int) -> None:
     layout = layout_of(network, torch.float64)
     scenarios = gamma_scenarios(layout, 2, 7, HISTORY, seed)
@@ -89,7 +90,7 @@ def test_any_network_is_played_as_by_torch(network: Network, seed: int) -> None:
 
 
 @given(networks(), st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_what_is_not_served_is_missed_once(network: Network, seed: int) -> None:
     """Where unmet demand is lost, its cost is what was missed times the price of missing it."""
     same = plain_network(asdict(network) | {"unmet_demand": "lost"})

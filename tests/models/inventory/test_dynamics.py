@@ -16,10 +16,11 @@ from models.inventory.feasibility import ration, sum_by_node
 from models.inventory.layout import Layout, Terms, layout_of, with_terms
 from models.inventory.network import Edge, Network, Node
 from models.inventory.observation import Observation
+from models.inventory.period import Play
 from models.inventory.policies.build import build_policy
 from models.inventory.policies.graph import GraphParams
 from models.inventory.policies.mlp import MLPParams
-from models.inventory.rollout import Play, rollout
+from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios
 from tests.models.inventory.networks import gamma_scenarios, networks, one_store, two_level
 from tests.models.inventory.scalar_simulator import play_scalar
