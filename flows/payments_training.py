@@ -13,7 +13,7 @@ from flows.studies import PaymentsStudy
 from models.payments.memory import Memory, fitting_memory, windows_of
 from models.payments.oracles.additive import AdditiveOracle
 from models.payments.oracles.additive_state import ORACLE, oracle_from, state_of
-from models.payments.refit import Refit, refit, rule_of_thumb
+from models.payments.refit import Refit, RefitParams, refit, refit_from_store, rule_of_thumb
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH, SPEC, load_policy
@@ -29,6 +29,7 @@ from quaestor.registry.iteration import Inputs, PolicyIteration
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
 from quaestor.store import audit, rounds
+from quaestor.store.training import TrainingWindow
 
 CODE = (
     "models.payments",
@@ -55,6 +56,7 @@ class Rounds:
 
     batch: MaturedBatch
     manifest: TrainingManifest
+    window: TrainingWindow
     early: EarlyBatch | None = None
     costs: MaturedBatch | None = None
 
@@ -73,7 +75,8 @@ def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Ro
             judged = judged.filter(pl.col("decided_at") >= first)
     batch = matured_batch(judged)
     manifest = training_manifest(batch, judged, study.maturity, as_of)
-    loaded = Rounds(batch, manifest)
+    hours, worth = study.maturity.attribution_hours, study.maturity.default_reward
+    loaded = Rounds(batch, manifest, TrainingWindow(study.system, as_of, hours, worth, first))
     if study.refit.open_rounds:
         early = early_batch(decisions, outcomes, study.maturity, as_of).since(first)
         loaded = replace(loaded, manifest=replace(manifest, digest=early.digest()), early=early)
@@ -141,23 +144,32 @@ def train(
     if known is not None:
         return known, False
     say(f"{study.system}: fitting {inputs.policy} on {len(loaded.batch):,} matured rounds")
-    params, windows = study.refit, windows_of(loaded.batch)
+    params, noise, salt = study.refit, study.certificate.noise_scale, inputs.digest()[:16]
+    parent = start_from(incumbent) if params.warm_start else None
+    if params.streamed:
+        made = refit_from_store(settings.store, loaded.window, params, noise, salt, parent)
+    else:
+        made = _refit_at_once(loaded, params, noise, salt, parent)
+    return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
+
+
+def _refit_at_once(loaded: Rounds, params: RefitParams, noise: float, salt: str, parent: Refit | None) -> Refit:
+    windows = windows_of(loaded.batch)
     memory = Memory(len(windows))
     if params.adaptive_memory:
         memory = fitting_memory(windows, None, len(windows), params)
     taught = loaded.early or EarlyBatch(loaded.batch, np.ones(len(loaded.batch)), 0)
     taught = taught.since(memory.since(windows))
-    made = refit(
+    return refit(
         taught.batch,
         params,
-        study.certificate.noise_scale,
-        inputs.digest()[:16],
-        start_from(incumbent) if params.warm_start else None,
+        noise,
+        salt,
+        parent,
         memory.changed_at(windows),
         taught.weight if params.open_rounds else None,
         loaded.costs,
     )
-    return _register(settings, inputs, made, _golden_rows(loaded.batch), incumbent.iteration_id), True
 
 
 def start_from(iteration: PolicyIteration) -> Refit | None:

@@ -19,16 +19,20 @@ from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.features import FeatureParams, fit_features
 from models.payments.noisy_rounds import with_noise
 from models.payments.objectives import ObjectiveParams, charged_price, costs_of
+from models.payments.oracles.additive import AdditiveOracle, AdditiveParams
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.fixed import preference
 from models.payments.oracles.logistic import LogisticParams
 from models.payments.oracles.oracle import Oracle, TrainingSet
 from models.payments.policy import policy_graph
+from models.payments.stream import fit_from_store
 from quaestor.export.encoding import Features, encode
 from quaestor.export.spec import PaymentsSpec
 from quaestor.log.batch import LoggedBatch, MaturedBatch
 from quaestor.log.held_out import held_out
 from quaestor.randomness import event_keys, stream_seed, uniforms
+from quaestor.store import Store
+from quaestor.store.training import TrainingWindow, names
 
 TUNING_SHARE = 0.25
 
@@ -42,7 +46,9 @@ class RefitParams:
     where the log hardly knows what the policy will do (rule R9). noisy_copies: how often the oracle meets each round
     with the noise of smoothing on its numbers; 0: once, as logged. warm_start: an additive oracle starts from the
     incumbent's. adaptive_memory: where payments have changed, only what did not is learned from the rounds before.
-    open_rounds: rounds whose window is still open teach, too, as far as the delays of closed ones allow.
+    open_rounds: rounds whose window is still open teach, too, as far as the delays of closed ones allow. streamed: the
+    rounds that teach are read from the store slice by slice, so that memory does not grow with them; for an additive
+    oracle and an exploration that is not tuned.
     """
 
     default_action: str
@@ -57,9 +63,17 @@ class RefitParams:
     warm_start: bool = False
     adaptive_memory: bool = False
     open_rounds: bool = False
+    streamed: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
+        at_once = (self.adaptive_memory, self.open_rounds, self.noisy_copies, self.weighting != "none", self.objective)
+        plain = isinstance(self.oracle, AdditiveParams) and not isinstance(self.exploration, Tuned)
+        if self.streamed and (not plain or any(at_once)):
+            raise ValueError(
+                "streamed goes with an additive oracle, an exploration that is not tuned, and without adaptive_memory, "
+                "open_rounds, noisy_copies, weighting or objective."
+            )
         if self.noisy_copies < 0:
             raise ValueError(f"noisy_copies must be 0 or more, found {self.noisy_copies}.")
         if not 0 < self.held_out < 1:
@@ -119,6 +133,28 @@ def refit(
         rule = Charged(rule, price * fixed, price)
     spec = PaymentsSpec("payments", batch.logged.system, actions, params.default_action, features, noise_scale, salt)
     return Refit(oracle, spec, policy_graph(oracle, rule, spec, cost_oracle))
+
+
+def refit_from_store(
+    store: Store,
+    window: TrainingWindow,
+    params: RefitParams,
+    noise_scale: float,
+    salt: str,
+    parent: Refit | None = None,
+) -> Refit:
+    """The same for a study that streams; its rounds are never in memory at once."""
+    if not isinstance(params.oracle, AdditiveParams):
+        raise TypeError("only an additive oracle can be streamed.")
+    start = parent.oracle if parent is not None and isinstance(parent.oracle, AdditiveOracle) else None
+    with store.read() as connection:
+        live = live_actions(names(connection, window.system).actions, params.actions)
+    if parent is not None and parent.spec.actions != live:
+        start = None
+    made = fit_from_store(store, window, params.oracle, params.features, params.actions, params.held_out, start)
+    rule = rule_of(params.exploration, made.rounds, len(live))
+    spec = PaymentsSpec("payments", window.system, live, params.default_action, made.features, noise_scale, salt)
+    return Refit(made.oracle, spec, policy_graph(made.oracle, rule, spec))
 
 
 def _eligible(batch: MaturedBatch, actions: tuple[str, ...]) -> NDArray[np.bool_]:

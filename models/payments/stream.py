@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.payments.actions import ActionParams, described, live_actions
 from models.payments.features import FeatureParams, category_feature, numeric_feature
-from models.payments.oracles.additive import AdditiveParams, moments
+from models.payments.oracles.additive import AdditiveOracle, AdditiveParams, moments
 from models.payments.oracles.additive_fit import fit_rows
 from models.payments.oracles.oracle import Oracle, TrainingSet, undescribed
 from models.payments.running_moments import RunningMoments
 from models.payments.training_rows import Chunk, TrainingRows
 from quaestor.errors import UsageError
 from quaestor.export.encoding import Encoded, Features
+from quaestor.log.held_out import held_out_events
 from quaestor.store import Store
 from quaestor.store.training import Names, TrainingBatch, TrainingWindow, names, training_batches
 
@@ -36,29 +38,31 @@ def fit_from_store(
     window: TrainingWindow,
     params: AdditiveParams,
     features: FeatureParams,
-    described: NDArray[np.float64] | None = None,
+    actions: ActionParams | None = None,
+    held_out: float = 0.0,
+    parent: AdditiveOracle | None = None,
 ) -> Streamed:
     """Fits on every round of a window that may teach; chunks lie in a temporary folder while it does.
 
-    described (action, part): features of the actions, none by default.
+    actions: new and retired ones, and what describes them; None for those of the log, of which nothing is known.
+    held_out: the share of rounds that teach nobody. parent: where to start from, with the same actions.
     """
     with tempfile.TemporaryDirectory() as folder:
-        collected = _collected(store, window, Path(folder))
-        known = collected.known
+        collected = _collected(store, window, Path(folder), actions, held_out)
+        live = collected.live
         found = collected.finish(features)
-        parts = undescribed(len(known.actions)) if described is None else described
-        oracle = fit_rows(params, found, collected.rows, parts, None)
-        return Streamed(oracle, found, known.actions, collected.rows.rounds)
+        parts = undescribed(len(live)) if actions is None else described(live, actions)
+        return Streamed(fit_rows(params, found, collected.rows, parts, parent), found, live, collected.rows.rounds)
 
 
 def training_set_from_store(
     store: Store, window: TrainingWindow, features: FeatureParams
 ) -> tuple[TrainingSet, tuple[str, ...]]:
     """The same rounds in memory, for oracles that need them all at once, and the actions they chose from."""
-    collected = _collected(store, window, None)
+    collected = _collected(store, window, None, None, 0.0)
     found = collected.finish(features)
     centre, scale = moments(found)
-    actions = np.int32(len(collected.known.actions))
+    actions = np.int32(len(collected.live))
     chunks = collected.rows.chunks()
     contexts = Encoded(
         np.concatenate([chunk.design[:, 1:] * scale + centre for chunk in chunks]),
@@ -66,16 +70,22 @@ def training_set_from_store(
     )
     action = np.concatenate([chunk.action for chunk in chunks]).astype(np.int64)
     reward = np.concatenate([chunk.reward for chunk in chunks]).astype(np.float64)
-    training = TrainingSet(found, contexts, action, reward, undescribed(len(collected.known.actions)))
-    return training, collected.known.actions
+    training = TrainingSet(found, contexts, action, reward, undescribed(len(collected.live)))
+    return training, collected.live
 
 
-def _collected(store: Store, window: TrainingWindow, folder: Path | None) -> _Collected:
+def _collected(
+    store: Store, window: TrainingWindow, folder: Path | None, actions: ActionParams | None, held_out: float
+) -> _Collected:
     with store.read() as connection:
         known = names(connection, window.system)
-        collected = _Collected(known, folder)
+        live = known.actions if actions is None else live_actions(known.actions, actions)
+        collected = _Collected(known, live, folder)
         for batch in training_batches(connection, window, known):
-            collected.add(batch)
+            taught = np.ones(len(batch), dtype=np.bool_)
+            if held_out:
+                taught = ~held_out_events(window.system, batch.event_ids.to_list(), held_out)
+            collected.add(batch, taught)
     if not collected.rows.rounds:
         raise UsageError(f"No round of {window.system!r} has matured. Ingest more, or wait for the window.")
     return collected
@@ -84,15 +94,20 @@ def _collected(store: Store, window: TrainingWindow, folder: Path | None) -> _Co
 class _Collected:
     """Batches as training rows: raw numbers and provisional codes first, made final once all are seen."""
 
-    def __init__(self, known: Names, folder: Path | None) -> None:
+    def __init__(self, known: Names, live: tuple[str, ...], folder: Path | None) -> None:
         self.known = known
-        self.rows = TrainingRows(len(known.actions), folder)
+        self.live = live
+        self.rows = TrainingRows(len(live), folder)
+        self._number = np.array([live.index(name) if name in live else -1 for name in known.actions])
         self._places: dict[str, int] = {}
         self._numbers = RunningMoments(1 + len(known.numeric))
         self._counts = [np.zeros(0, dtype=np.int64) for _ in known.category]
 
-    def add(self, batch: TrainingBatch) -> None:
-        """Takes a batch in."""
+    def add(self, batch: TrainingBatch, taught: NDArray[np.bool_]) -> None:
+        """Takes in the rounds of a batch that teach (round,) and took an action that is still live."""
+        taught = taught & (self._number[batch.action] >= 0)
+        if not taught.all():
+            batch = batch.rows(np.flatnonzero(taught))
         places = np.array([self._places.setdefault(level, len(self._places)) for level in batch.levels] + [-1])
         code = np.take(places.astype(np.int32), batch.category.T)
         for column, codes in enumerate(code):
@@ -102,7 +117,7 @@ class _Collected:
         design = np.ones((len(batch), 1 + batch.numeric.shape[1]), dtype=np.float32)
         design[:, 1:] = batch.numeric
         self._numbers.add(design)
-        self.rows.add(design, code, batch.action, batch.reward, None)
+        self.rows.add(design, code, self._number[batch.action], batch.reward, None)
 
     def finish(self, params: FeatureParams) -> Features:
         """Standardises numbers and numbers the levels, in place; returns the features."""
@@ -140,7 +155,7 @@ class _Collected:
         )
         centre, scale = moments(features)
         columns = [0, *(1 + k for k in kept)]
-        actions = np.int32(len(self.known.actions))
+        actions = np.int32(len(self.live))
 
         def cells(chunk: Chunk) -> NDArray[np.int32]:
             parts = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,5 +17,9 @@ def held_out(logged: LoggedBatch, share: float) -> NDArray[np.bool_]:
     A round that is held out once is held out in every generation, so that no policy is ever judged on a round
     that taught one of its ancestors.
     """
-    keys = event_keys("held out", logged.system, logged.event_ids.to_list())
-    return uniforms(keys, 1)[:, 0] < share
+    return held_out_events(logged.system, logged.event_ids.to_list(), share)
+
+
+def held_out_events(system: str, event_ids: Sequence[str], share: float) -> NDArray[np.bool_]:
+    """The same by the system's name and the ids, (round,)."""
+    return uniforms(event_keys("held out", system, event_ids), 1)[:, 0] < share

@@ -63,6 +63,18 @@ class TrainingBatch:
     def __len__(self) -> int:
         return len(self.action)
 
+    def rows(self, index: NDArray[np.int64]) -> TrainingBatch:
+        """The rounds at these positions, in this order."""
+        return TrainingBatch(
+            self.event_ids[index],
+            self.numeric[index],
+            self.category[index],
+            self.levels,
+            self.action[index],
+            self.propensity[index],
+            self.reward[index],
+        )
+
 
 def names(connection: duckdb.DuckDBPyConnection, system: str) -> Names:
     """The features and actions of a system; raises UsageError when it has no decision at all."""
@@ -159,7 +171,7 @@ class _Reader:
             outcomes = own.execute(self._outcomes, span).to_arrow_table()
         order = _order(table)
         batch = _batch(table, self._rewards(table, outcomes), self._known, self._place)
-        return batch if order is None else _taken(batch, order)
+        return batch if order is None else batch.rows(order)
 
     def _rewards(self, table: pa.Table, outcomes: pa.Table) -> NDArray[np.float64]:
         """The reward of each round: of its highest revision in time, or the default."""
@@ -184,18 +196,6 @@ def _order(table: pa.Table) -> NDArray[np.int64] | None:
         return None
     frame = pl.DataFrame({"time": pl.from_arrow(time), "name": pl.from_arrow(name)})
     return frame.select(pl.arg_sort_by("time", "name")).to_series().to_numpy().astype(np.int64)
-
-
-def _taken(batch: TrainingBatch, order: NDArray[np.int64]) -> TrainingBatch:
-    return TrainingBatch(
-        batch.event_ids[order],
-        batch.numeric[order],
-        batch.category[order],
-        batch.levels,
-        batch.action[order],
-        batch.propensity[order],
-        batch.reward[order],
-    )
 
 
 def _listed(column: str, own: list[str], wanted: tuple[str, ...]) -> str:
