@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS := false
 
-.PHONY: install demo test check lint types fast console serve bench lock clean
+.PHONY: install demo test check lint types fast console serve simulate screenshots bench lock clean
 
 install: $(STAMP)
 
@@ -47,6 +47,15 @@ console: install
 
 serve: install
 	$(BIN)/python -m flows serve
+
+# The whole loop with faults, SEEDS runs of it; new failing seeds are kept for ever.
+SEEDS ?= 1000
+simulate: install
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+# Every screen of the console, light and dark, on a desk and on a phone.
+screenshots: install
+	$(BIN)/python -m tests.app.screenshots --out screenshots
 
 bench: install
 	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -v '^__'); do \
