@@ -131,6 +131,26 @@ def settled(page: Page) -> None:
         chart.locator("canvas, svg").first.wait_for(state="attached")
 
 
+def nameless(page: Page) -> list[str]:
+    """What can be pressed, filled in or looked at on a page and has no name that a screen reader could say."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll(
+            'button, input, textarea, a[href], [role=button], [data-testid=stVegaLiteChart], '
+            + '[data-testid=stDataFrame]')]
+        .filter(one => one.offsetParent !== null && one.getAttribute('aria-hidden') !== 'true')
+        .filter(one => {
+            const by = one.getAttribute('aria-labelledby');
+            const told = one.getAttribute('aria-label') || one.title || one.innerText || one.placeholder
+                || (by && document.getElementById(by.split(' ')[0])?.innerText)
+                || [...(one.labels || [])].map(label => label.innerText).join('')
+                || one.closest('[aria-label]')?.getAttribute('aria-label')
+                || one.querySelector('[aria-label]')?.getAttribute('aria-label');
+            return !(told || '').trim();
+        }).map(one => one.outerHTML.slice(0, 200))"""
+    )
+    return found
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as response:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from playwright.sync_api import Browser
@@ -20,36 +22,38 @@ from tests.app.decided import decide
 from tests.app.filled import fill
 
 SIZES = {"1280": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-THEMES = ("light", "dark")
+LOOKS = tuple(product(("light", "dark"), SIZES))
+"""Every theme at every size."""
 SPARE = 400
 """Pixels kept free below a screen's end."""
 
 
-def pictures(address: str, out: Path, browser: Browser) -> tuple[list[Path], list[str]]:
-    """Writes a picture of every screen in every theme and size; returns them, and what was wrong on the way."""
+def pictures(
+    address: str, out: Path, browser: Browser, looks: Sequence[tuple[str, str]] = LOOKS
+) -> tuple[list[Path], list[str]]:
+    """Writes a picture of every screen in these looks; returns them, and what was wrong on the way."""
     out.mkdir(parents=True, exist_ok=True)
     made, wrong = [], []
-    for theme in THEMES:
-        for size, viewport in SIZES.items():
-            heard = Heard()
-            context = browser.new_context(viewport=viewport, color_scheme=theme)  # type: ignore[arg-type]
-            page = context.new_page()
-            heard.listen(page)
-            for screen in (name for group in SCREENS.values() for name in group):
-                page.set_viewport_size(viewport)  # type: ignore[arg-type]
-                page.goto(f"{address}/{'' if screen == 'overview' else screen.replace('_', '-')}")
-                settled(page)
-                height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-                page.set_viewport_size({"width": viewport["width"], "height": int(height) + SPARE})
-                settled(page)
-                made.append(out / f"{screen}-{theme}-{size}.png")
-                page.screenshot(path=made[-1])
-                wide = page.evaluate("document.documentElement.scrollWidth")
-                wrong += [f"{made[-1].name} is {wide} pixels wide"] if wide > viewport["width"] else []
-                wrong += [f"{made[-1].name} shows an exception"] if page.get_by_test_id("stException").count() else []
-            wrong += [f"{theme}, {size}: {said}" for said in heard.complaints]
-            wrong += [f"{theme}, {size}: asked {host}" for host in heard.hosts - {"localhost"}]
-            context.close()
+    for theme, size in looks:
+        viewport, heard = SIZES[size], Heard()
+        context = browser.new_context(viewport=viewport, color_scheme=theme)  # type: ignore[arg-type]
+        page = context.new_page()
+        heard.listen(page)
+        for screen in (name for group in SCREENS.values() for name in group):
+            page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            page.goto(f"{address}/{'' if screen == 'overview' else screen.replace('_', '-')}")
+            settled(page)
+            height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+            page.set_viewport_size({"width": viewport["width"], "height": int(height) + SPARE})
+            settled(page)
+            made.append(out / f"{screen}-{theme}-{size}.png")
+            page.screenshot(path=made[-1])
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            wrong += [f"{made[-1].name} is {wide} pixels wide"] if wide > viewport["width"] else []
+            wrong += [f"{made[-1].name} shows an exception"] if page.get_by_test_id("stException").count() else []
+        wrong += [f"{theme}, {size}: {said}" for said in heard.complaints]
+        wrong += [f"{theme}, {size}: asked {host}" for host in heard.hosts - {"localhost"}]
+        context.close()
     return made, wrong
 
 

@@ -20,11 +20,11 @@ from app.queries.iterations import all_iterations
 from app.style import short
 from quaestor.settings import Settings
 from quaestor.store import audit
-from tests.app.browser import browsing, chromium, console, free_port, settled
+from tests.app.browser import browsing, chromium, console, free_port, nameless, settled
 from tests.app.decided import FORMULA, SCRIPT, Decided
 from tests.app.filled import HOSTILE, Filled
 from tests.app.provider import COOKIE_SECRET, provider
-from tests.app.screenshots import SIZES, THEMES, pictures
+from tests.app.screenshots import LOOKS, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +74,7 @@ def test_an_operator_clicks_through_promotes_rolls_back_and_takes_the_bundle(
                 box = drawn.bounding_box()
                 assert box is not None, screen
                 assert min(box["width"], box["height"]) > 60, screen
+            assert nameless(page) == [], screen
         page.goto(f"{address}/iteration?iteration={short(decided.waits)}")
         settled(page)
         with page.expect_download() as waiting:
@@ -182,11 +183,14 @@ def test_links_open_what_they_name_and_hostile_names_stay_text(
 def test_pictures_of_every_screen_are_taken_without_a_complaint(
     settings: Settings, decided: Decided, tmp_path: Path
 ) -> None:
-    out = Path(os.environ.get("QUAESTOR_SCREENSHOTS", tmp_path / "screenshots"))
+    """Each theme and each size once; all four together where a folder is named, as for `make screenshots`."""
+    named = os.environ.get("QUAESTOR_SCREENSHOTS")
+    out = Path(named or tmp_path / "screenshots")
+    looks = LOOKS if named else (("light", "1280"), ("dark", "phone"))
     with console(settings.data, tmp_path, ACTING) as address, chromium() as browser:
-        made, wrong = pictures(address, out, browser)
+        made, wrong = pictures(address, out, browser, looks)
     assert wrong == []
-    assert len(made) == len(TITLES) * len(SIZES) * len(THEMES)
+    assert len(made) == len(TITLES) * len(looks)
     assert all(path.stat().st_size > 10_000 for path in made)
 
 
