@@ -5,6 +5,7 @@ Commands import what they need when they run, so that none pays for another's li
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,21 @@ def restore(folder: Folder, as_json: Json = False) -> None:
     settings = Settings()
     made = bring_back(settings.store, settings.data, folder)
     _say("restored from", folder, made.rows, len(made.files), as_json)
+
+
+def forget(
+    subject: Annotated[str, typer.Option("--subject", help="As the decisions' column `subject` named them.")],
+    system: Annotated[str, typer.Option("--system", help="Of which system.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")],
+    as_json: Json = False,
+) -> None:
+    """Delete every row about one data subject for good, and say which iterations had learnt from them."""
+    from quaestor.registry.forgetting import forget_subject
+    from quaestor.settings import Settings
+
+    settings = Settings()
+    gone = forget_subject(settings.store, system, subject, settings.actor, reason)
+    print_json({**asdict(gone), "sentence": gone.sentence()}) if as_json else typer.echo(gone.sentence())
 
 
 def _say(what: str, folder: Path, rows: dict[str, int], files: int, as_json: bool) -> None:

@@ -42,6 +42,7 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("action", pl.String(), True, "text"),
         Column("propensity", pl.Float64(), True, "a number"),
         Column("fallback", pl.Boolean(), False, "true or false"),
+        Column("subject", pl.String(), False, "text"),
     ),
     "outcomes": (
         Column("system", pl.String(), False, "text"),

@@ -16,6 +16,7 @@ from quaestor.errors import QuaestorError, UsageError
 from quaestor.log.columns import KINDS, Kind, typed
 from quaestor.log.contracts import Checked, check
 from quaestor.log.formats import Part, reader
+from quaestor.log.subjects import hashed
 from quaestor.store import Connection, Store, events, files, quarantine, round_hours
 from quaestor.study import parse
 
@@ -74,7 +75,7 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
         known = files.summary_of(connection, digest)
     if known is not None:
         return parse(IngestSummary, {**known, "already": True}, "the store")
-    parts = _ahead(_check(part, path, system) for part in read(path, system))
+    parts = _ahead(_check(part, path, system, store.path.parent) for part in read(path, system))
     first = list(islice(parts, 1))  # most files are one part: they are checked before anyone has to wait
     with store.write() as connection, closing(parts):
         if files.summary_of(connection, digest) is not None:  # another process was faster
@@ -105,10 +106,11 @@ def _ahead(parts: Iterable[_Ready]) -> Generator[_Ready]:
             yield part
 
 
-def _check(part: Part, path: Path, system: str | None) -> _Ready:
+def _check(part: Part, path: Path, system: str | None, data: Path) -> _Ready:
     """The rows of a part by kind, parted by their contracts, and those that its reader refused."""
     checked = {}
-    for kind, raw in part.frames.items():
+    for kind, as_it_came in part.frames.items():
+        raw = hashed(as_it_came, data)  # before anything is kept of it, in quarantine or elsewhere
         rows = check(kind, typed(kind, raw, system, path.name), raw)
         shift = pl.col("row_number").cast(pl.Int64) + part.start
         checked[kind] = Checked(rows.good.with_columns(shift), rows.bad.with_columns(shift))

@@ -13,13 +13,13 @@ from quaestor import __version__
 from quaestor.atomic import write_file
 from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError, UsageError
+from quaestor.log.subjects import KEY_FILE
 from quaestor.store import Store, bundles
 from quaestor.store.archive import read_tables, write_tables
 from quaestor.study import parse
 
 FOLDERS = ("iterations", "bundles", "episodes")
 """Of the data folder: written once, under the digests that rows of the store carry."""
-SUBJECT_KEY = "subject.key"
 CONTENT = "backup.json"
 
 
@@ -51,8 +51,8 @@ def back_up(store: Store, data: Path, folder: Path) -> Backup:
     for name in FOLDERS:
         if (data / name).is_dir():  # what begins with a dot is still being written
             shutil.copytree(data / name, partial / name, ignore=shutil.ignore_patterns(".*"))
-    if (data / SUBJECT_KEY).exists():
-        shutil.copy2(data / SUBJECT_KEY, partial / SUBJECT_KEY)
+    if (store.path.parent / KEY_FILE).exists():
+        shutil.copy2(store.path.parent / KEY_FILE, partial / KEY_FILE)
     files = {str(path.relative_to(partial)): _digest(path) for path in _files(partial)}
     made = Backup(utc_now().isoformat(timespec="seconds"), __version__, version, str(data), rows, files)
     for path in _files(partial):
@@ -73,18 +73,20 @@ def restore(store: Store, data: Path, folder: Path) -> Backup:
         raise UsageError(f"No backup at {folder}: it has no {CONTENT}.")
     made = parse(Backup, json.loads((folder / CONTENT).read_text()), str(folder / CONTENT))
     for name in made.files:
-        if ".." in Path(name).parts or Path(name).parts[0] not in (*FOLDERS, SUBJECT_KEY, "store"):
+        if ".." in Path(name).parts or Path(name).parts[0] not in (*FOLDERS, KEY_FILE, "store"):
             raise QuaestorError(f"{folder / CONTENT} names {name!r}, which no backup holds; nothing was restored.")
     kept = {name: digest for name, digest in made.files.items() if not name.startswith("store/")}
     for name, digest in made.files.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
             raise QuaestorError(f"{folder / name} is missing or was changed since the backup; nothing was restored.")
-    for name, digest in kept.items():
-        if (data / name).exists() and _digest(data / name) != digest:
-            raise QuaestorError(f"{data / name} exists and differs; nothing was restored. Name an empty data folder.")
-    for name in kept:
-        if not (data / name).exists():
-            write_file(data / name, (folder / name).read_bytes())
+    places = {name: (store.path.parent if name == KEY_FILE else data) / name for name in kept}
+    for name, place in places.items():
+        if place.exists() and _digest(place) != kept[name]:
+            raise QuaestorError(f"{place} exists and differs; nothing was restored. Name an empty data folder.")
+    for name, place in places.items():
+        if not place.exists():
+            write_file(place, (folder / name).read_bytes())
+            shutil.copymode(folder / name, place)
     read_tables(store, folder / "store", made.version, made.rows)
     with store.write() as connection:
         bundles.move(connection, made.data, str(data))

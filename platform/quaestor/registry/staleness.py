@@ -31,8 +31,10 @@ def staleness(changed: Mapping[str, int], learnt_at: datetime) -> str | None:
     """The same as a sentence; None where nothing changed."""
     if not changed:
         return None
-    parts = [f"{count:,} {name}" for name, count in changed.items()]
+    came = [f"{count:,} {name}" for name, count in changed.items() if name != later.FORGOTTEN]
+    parts = [f"{' and '.join(came)} came in that belong to"] if came else []
+    parts += [f"{changed[later.FORGOTTEN]:,} rounds were forgotten of"] if later.FORGOTTEN in changed else []
     return (
-        f"Stale: since it learnt at {learnt_at:%Y-%m-%d %H:%M} UTC, {' and '.join(parts)} came in that belong to the "
-        "records it rests on. Retrain, or certify it again knowing that."
+        f"Stale: since it learnt at {learnt_at:%Y-%m-%d %H:%M} UTC, {', and '.join(parts)} the records it rests on. "
+        "Retrain, or certify it again knowing that."
     )

@@ -13,7 +13,7 @@ from quaestor.clock import utc_now
 @dataclass(frozen=True)
 class Table:
     """An append-only table: the columns that identify a row, those of them that its key_hash is made of, those that
-    must agree when it comes again, and those that follow from its key."""
+    must agree when it comes again, and those that nobody compares."""
 
     name: str
     key: tuple[str, ...]
@@ -49,6 +49,7 @@ DECISIONS = Table(
         "decided_at", "iteration_id", "schema_id", "numeric_features", "category_features",
         "eligible", "propensities", "action", "propensity", "fallback",
     ),
+    derived=("subject",),
 )  # fmt: skip
 OUTCOMES = Table(
     "outcomes",

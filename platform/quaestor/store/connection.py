@@ -29,9 +29,9 @@ _LOCKED = (
 )
 _REFUSED = ("could not write file", "permission denied", "read-only file system", "no space left", "input/output error")
 """What a disk says that takes nothing, while the file may be as good as ever."""
-_CONFIG = lake.CONFIG | {
-    "storage_compatibility_version": "v1.5.0",  # of new files: older formats take half as long again to write
-}
+FORMAT = "v1.5.0"
+"""Of new files: older formats take half as long again to write."""
+_CONFIG = lake.CONFIG | {"storage_compatibility_version": FORMAT}
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def parse(address: str, folder: Path) -> Lake:
     named = _DATA.search(catalog)
     data = named.group(1).strip("'") if named else str(folder)
     data = data if "://" in data else str(Path(data).absolute())
-    return Lake(_DATA.sub(" ", catalog).strip(), data.rstrip("/") + "/")
+    return Lake(_DATA.sub("", catalog).strip(), data.rstrip("/") + "/")
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import duckdb
 
+from quaestor.store import forgetting
+
+FORGOTTEN = "forgotten rounds"
 _LATE = "(select digest from ingested_files where ingested_at > $since)"
 
 
@@ -19,7 +22,7 @@ def rounds(
 ) -> dict[str, int]:
     """Of the rounds decided from `first` to `closed`, what files brought after `since` (UTC): decisions; outcomes in
     time; corrections, which are outcomes of a higher revision; and contradictions, outcomes and decisions that say
-    otherwise than what is known and wait in quarantine."""
+    otherwise than what is known and wait in quarantine. And those that were forgotten since."""
     named = {
         "system": system, "since": since, "first": first, "closed": closed,
         "window": timedelta(hours=attribution_hours),
@@ -36,7 +39,8 @@ def rounds(
         """,
         named,
     ).fetchone()
-    return dict(zip(("decisions", "outcomes", "corrections", "contradictions"), row or (0, 0, 0, 0), strict=True))
+    came = dict(zip(("decisions", "outcomes", "corrections", "contradictions"), row or (0, 0, 0, 0), strict=True))
+    return {**came, FORGOTTEN: forgetting.rounds_forgotten(connection, system, since, first, closed)}
 
 
 def demand(connection: duckdb.DuckDBPyConnection, system: str, since: datetime, periods: int) -> dict[str, int]:

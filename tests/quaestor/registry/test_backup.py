@@ -13,7 +13,7 @@ import pytest
 from quaestor.errors import QuaestorError, UsageError
 from quaestor.log.ingest import ingest_file
 from quaestor.registry import iteration as registry
-from quaestor.registry.backup import CONTENT, back_up, restore
+from quaestor.registry.backup import CONTENT, Backup, back_up, restore
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
 from quaestor.store import Store, audit
@@ -101,7 +101,7 @@ def test_a_backup_is_of_one_moment_while_others_write(settings: Settings, tmp_pa
         "for path in sorted(Path(sys.argv[1]).glob('*.parquet')): ingest_file(Settings().store, 'decisions', path)\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-    made = []
+    made: list[Backup] = []
     while writer.poll() is None:
         made.append(back_up(settings.store, settings.data, tmp_path / f"backup-{len(made)}"))
     assert writer.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 from quaestor.log import formats
 from quaestor.log.ingest import ingest_file
 from quaestor.settings import Settings
-from quaestor.store import events, known_keys
+from quaestor.store import events, intake, known_keys
 from tests.quaestor.events import START, decision, outcome, write
 
 
@@ -32,7 +32,7 @@ def test_overlapping_files_add_each_row_once(
 ) -> None:
     """Parts of several batches, read by several threads; rows that are new, known, repeated or contradict others."""
     monkeypatch.setattr(formats, "ROWS", 8192)
-    monkeypatch.setattr(events, "ROW_GROUP", 2048)
+    monkeypatch.setattr(intake, "ROW_GROUP", 2048)
     monkeypatch.setattr(events, "DOUBTED", 3000)
     chance = np.random.default_rng(seed)
     first, second = (chance.permutation(40_000)[: chance.integers(20_000, 30_000)] for _ in range(2))

@@ -25,6 +25,7 @@ class DecisionColumns:
     propensities: str | None = None
     iteration_id: str | None = None
     fallback: str | None = None
+    subject: str | None = None
     numeric: dict[str, str] = field(default_factory=dict)
     category: dict[str, str] = field(default_factory=dict)
 
@@ -80,7 +81,7 @@ def mapped(raw: pl.DataFrame, mapping: Mapping, where: str) -> dict[Kind, pl.Dat
         }
         if own.propensities:
             columns["propensities"] = _list(raw, own.propensities, mapping, where)
-        for name, column in (("iteration_id", own.iteration_id), ("fallback", own.fallback)):
+        for name, column in (("iteration_id", own.iteration_id), ("fallback", own.fallback), ("subject", own.subject)):
             if column:
                 columns[name] = _column(raw, column, where)
         columns |= {f"numeric_{name}": _column(raw, column, where) for name, column in own.numeric.items()}

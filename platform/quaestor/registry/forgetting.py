@@ -1,0 +1,65 @@
+"""Forgets a data subject everywhere: rows, and what is to be said of iterations that learnt from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from quaestor.clock import utc_now
+from quaestor.errors import UsageError
+from quaestor.log.subjects import subject_hash, subject_key
+from quaestor.registry.staleness import changed_since
+from quaestor.store import Connection, Store, audit, deletion, forgetting, iterations
+from quaestor.store.audit import Entry
+from quaestor.store.later import FORGOTTEN
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What went. rows: by kind. iterations: those that had learnt from it, by id, with the rounds that they lost; they
+    stay as they are, named by their content, and say that they are stale."""
+
+    system: str
+    rows: dict[str, int]
+    iterations: dict[str, int]
+
+    def sentence(self) -> str:
+        """The same in words."""
+        rows = ", ".join(f"{count:,} {kind}" for kind, count in self.rows.items())
+        said = f"{self.system}: {rows} deleted for good."
+        if self.iterations:
+            names = ", ".join(f"{name[:12]} ({count:,} rounds)" for name, count in self.iterations.items())
+            said += f" Learnt from them and are stale now: {names}. Retrain."
+        return said
+
+
+def forget_subject(store: Store, system: str, subject: str, actor: str, reason: str) -> Forgotten:
+    """Deletes one subject's rows and writes down that it happened, never who it was; doing it again is harmless.
+
+    Raises UsageError without a reason or a subject.
+    """
+    if not reason.strip() or not subject:
+        raise UsageError("Name a subject, and a reason without that name: it is kept in the audit trail.")
+    pseudonym, now = subject_hash(subject, subject_key(store.path.parent)), utc_now()
+    with store.write() as connection:
+        before = _lost(connection, system)
+        rows = forgetting.forget(connection, system, pseudonym, now)
+        lost = {name: count - before[name] for name, count in _lost(connection, system).items()}
+        learnt = {name: count for name, count in lost.items() if count}
+        for kind, count in rows.items():
+            if count:
+                deletion.write_down(connection, now, actor, system, kind, now, count, reason)
+        for name in learnt or {"": 0}:
+            audit.add(connection, Entry(actor, "forget", system, name, reason))
+    forgetting.scrub(store)
+    return Forgotten(system, rows, learnt)
+
+
+def _lost(connection: Connection, system: str) -> dict[str, int]:
+    """How many of the rounds that each iteration learnt from have been forgotten since."""
+    return {
+        row["iteration_id"]: changed_since(
+            connection, system, json.loads(row["manifest"])["data"], row["created_at"]
+        ).get(FORGOTTEN, 0)
+        for row in iterations.listing(connection, system).iter_rows(named=True)
+    }
