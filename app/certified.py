@@ -7,6 +7,8 @@ import polars as pl
 from quaestor.certification.certificate import Certificate
 from quaestor.certification.report import beyond, certificate_digest
 
+REACH = 1.96
+
 BOUND, ATTACK, NOMINAL, BARE, PLUG_IN = (
     "certified bound",
     "strongest attack tried",
@@ -31,6 +33,16 @@ def curves(certificate: Certificate) -> pl.DataFrame:
         (budget, name, value) for name, found in lines.items() for budget, value in zip(budgets, found, strict=False)
     ]
     return pl.DataFrame(rows, schema={"budget": pl.Float64, "line": pl.String, "value": pl.Float64}, orient="row")
+
+
+def attacks(certificate: Certificate) -> pl.DataFrame:
+    """Every attack that was tried, with its 95 % interval over fresh episodes: budget, attack, mean, lower, upper."""
+    rows = [
+        (each.budget, each.name, each.mean, each.mean - REACH * each.error, each.mean + REACH * each.error)
+        for each in certificate.attacks_tried
+    ]
+    names = {"budget": pl.Float64, "attack": pl.String, "mean": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+    return pl.DataFrame(rows, schema=names, orient="row")
 
 
 def bounds(certificate: Certificate) -> pl.DataFrame:

@@ -10,8 +10,9 @@ from app.charts.axes import FREE, WHOLE, Chart, above, numbers
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, SKY
 
 
-def certificate_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
-    """A certified bound over budgets with what it is compared with; frame: budget, line, value."""
+def certificate_chart(frame: pl.DataFrame, attacks: pl.DataFrame, quantity: str, unit: str) -> Chart:
+    """A certified bound over budgets with what it is compared with; frame: budget, line, value; attacks, each with its
+    interval: budget, attack, mean, lower, upper."""
     lines = [BOUND, ATTACK, NOMINAL, BARE, PLUG_IN]
     colours, dashes = [CANDIDATE, AMBER, GREY, INCUMBENT, SKY], [[1, 0], [6, 3], [1, 0], [2, 3], [8, 2, 2, 2]]
     legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
@@ -27,4 +28,9 @@ def certificate_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     points = base.transform_filter(alt.datum.line == BOUND).mark_point(
         filled=True, opacity=1, size=70, color=CANDIDATE, shape="diamond"
     )
-    return alt.layer(drawn, points).properties(height=400)
+    tried = alt.Chart(attacks).encode(
+        x="budget:Q", tooltip=["attack", alt.Tooltip("budget:Q", format="g"), *numbers("mean", "lower", "upper")]
+    )
+    reach = tried.mark_rule(color=AMBER, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE), y2="upper:Q")
+    means = tried.mark_point(filled=True, opacity=1, size=40, color=AMBER).encode(y=alt.Y("mean:Q", scale=FREE))
+    return alt.layer(drawn, reach, means, points).properties(height=400)

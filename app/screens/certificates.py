@@ -32,9 +32,13 @@ def show() -> None:
         st.warning(plain(stale))
     panels.link(chosen)
     subject = certificate.subject
-    drawn = charts.certificate_chart(certified.curves(certificate), subject.quantity, subject.unit)
+    tried = certified.attacks(certificate)
+    drawn = charts.certificate_chart(certified.curves(certificate), tried, subject.quantity, subject.unit)
     st.altair_chart(drawn, alt="Certified bound over attack budgets, with nominal, unsmoothed and strongest attack")
     panels.table(certified.bounds(certificate), "The bound at each budget")
+    if not tried.is_empty():
+        with st.expander(f"Every attack that was tried ({len(tried)}), with its interval"):
+            panels.table(tried, "Mean under each attack at each budget, with its 95 % interval over fresh episodes")
     st.caption(
         plain(
             f"Noise: {subject.noise}. Budgets are in the same unit. No attack can lead beyond the bound; the strongest "

@@ -77,7 +77,8 @@ def systems(found: Feedback) -> None:
 @st.fragment
 def one_system(found: Feedback, now: datetime) -> None:
     """Arrivals by day and drift of one system."""
-    names = found.newest["system"].unique(maintain_order=True).sort().to_list()
+    deciding = found.systems["system"].to_list()
+    names = [*deciding, *(name for name in sorted(set(found.newest["system"])) if name not in deciding)]
     if not names:
         return
     system = str(st.selectbox("System", names, key="feedback system"))

@@ -93,6 +93,8 @@ def inside(chosen: Iteration, evidence: InventoryEvidence) -> None:
         st.text("What to do next: run its retraining again; what is done is found, and only this is added.")
         st.code("quaestor run inventory --study STUDY", language=None)
         return
+    if who.get("incumbent") == (evidence.scenarios or {}).get("yardsticks", {}).get("base stock"):
+        st.caption("The incumbent is the base stock that was fitted on the same weeks.")
     for name, sentence in usual.absent.items():
         st.warning(plain(f"The policy of the {name} cannot be played: {sentence}"))
     if usual.played:

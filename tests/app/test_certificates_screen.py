@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from app import certified
 from app.queries.certificates import stale_by
+from quaestor.certification.certificate import AttackTried
 from quaestor.certification.report import certificate_digest, page
 from quaestor.log.ingest import ingest_file
 from quaestor.settings import Settings
@@ -57,6 +59,16 @@ def test_the_printed_page_names_itself_and_what_changed(settings: Settings, fill
     assert facts["digest of this certificate"] == digest
     curves = certified.curves(certificate)
     assert set(curves["line"]) >= {certified.BOUND, certified.ATTACK, certified.NOMINAL, certified.BARE}
+
+
+def test_every_attack_is_drawn_with_its_interval(settings: Settings, filled: Filled) -> None:
+    certificate = report_of(settings, filled.graph).certificate
+    assert certificate is not None
+    tried = (AttackTried("bias", 0.05, 160.0, 2.0, 40), AttackTried("gradient", 0.1, 170.0, 0.5, 40))
+    drawn = certified.attacks(replace(certificate, attacks_tried=tried))
+    assert drawn.row(0) == (0.05, "bias", 160.0, pytest.approx(156.08), pytest.approx(163.92))
+    assert (drawn["upper"] - drawn["lower"]).to_list() == pytest.approx([7.84, 1.96])
+    assert certified.attacks(certificate).is_empty()
 
 
 @pytest.mark.slow

@@ -82,6 +82,7 @@ def shifted(settings: Settings, tmp_path: Path) -> datetime:
     return datetime(2026, 2, 11)
 
 
+@pytest.mark.slow
 def test_what_moved_is_told_from_what_did_not(settings: Settings, shifted: datetime) -> None:
     found = drifted("cards", shifted.isoformat())
     words = dict(drifts.features(found).select("feature", "word").iter_rows())
@@ -100,6 +101,7 @@ def test_a_system_without_events_has_nothing_to_compare(settings: Settings, fill
     assert drifts.levels(found).is_empty()
 
 
+@pytest.mark.slow
 def test_long_lists_are_read_a_page_at_a_time(settings: Settings, tmp_path: Path) -> None:
     ingest_file(settings.store, "decisions", write(tmp_path, "d.parquet", [decision(0)]))
     rows = [outcome(n, reward=2.0 + n) for n in range(PAGE + 7)]

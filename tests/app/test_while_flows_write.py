@@ -17,7 +17,7 @@ WRITING = HOLD + (
     "while True:\n"
     "    with store.write() as connection:\n"
     "        audit.add(connection, audit.Entry('writer', 'note', 'cards', '', 'another one'))\n"
-    "    time.sleep(0.02)\n"
+    "    time.sleep(0.1)\n"
 )
 REFRESHES = 100
 

@@ -39,6 +39,7 @@ def kept_out(settings: Settings, tmp_path: Path) -> Settings:
     return settings
 
 
+@pytest.mark.slow
 def test_rows_that_still_break_a_rule_wait_on(kept_out: Settings) -> None:
     before = waiting(kept_out, "bad_reward")
     found = resubmit(kept_out.store, Waiting("shop", "outcomes", "bad_reward"), {}, "ann", "perhaps now")
@@ -69,6 +70,7 @@ def test_a_change_lets_rows_in_and_what_came_stays_on_record(kept_out: Settings)
         resubmit(kept_out.store, asked, {"reward": "1"}, "ann", "twice")
 
 
+@pytest.mark.slow
 def test_one_row_is_named_by_the_start_of_its_digest(kept_out: Settings) -> None:
     digest, *_ = waiting(kept_out, "bad_reward")["row_digest"]
     asked = Waiting("shop", "outcomes", "bad_reward", (digest[:12],))
@@ -76,6 +78,7 @@ def test_one_row_is_named_by_the_start_of_its_digest(kept_out: Settings) -> None
     assert len(waiting(kept_out, "bad_reward")) == 1
 
 
+@pytest.mark.slow
 def test_times_of_rows_that_the_store_refused_are_utc(kept_out: Settings) -> None:
     early = Waiting("shop", "outcomes", "early")
     assert resubmit(kept_out.store, early, {}, "ann", "as it is").refused == {"early": 1}
@@ -89,6 +92,7 @@ def test_times_of_rows_that_the_store_refused_are_utc(kept_out: Settings) -> Non
     assert seen == (START + timedelta(minutes=77, hours=1)).replace(tzinfo=None)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_changes_nothing(kept_out: Settings) -> None:
     with kept_out.store.read() as connection:
         before = health.figures(connection)
@@ -100,6 +104,7 @@ def test_a_rehearsal_changes_nothing(kept_out: Settings) -> None:
         assert health.figures(connection) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "changes", "reason", "said"),
     [
@@ -115,6 +120,7 @@ def test_what_cannot_be_asked_is_said(
         resubmit(kept_out.store, Waiting("shop", kind, "bad_reward"), changes, "ann", reason)
 
 
+@pytest.mark.slow
 def test_decisions_come_with_their_lists_and_features(settings: Settings, tmp_path: Path) -> None:
     rows = [decision(0), decision(1, propensity=0.0), decision(2, eligible=["card"], action="token")]
     ingest_file(settings.store, "decisions", write(tmp_path, "d.parquet", rows))

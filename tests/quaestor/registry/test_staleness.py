@@ -40,6 +40,7 @@ def test_nothing_new_is_nothing_stale(log: Settings) -> None:
     assert staleness({}, utc_now()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "row", "changed"),
     [
@@ -59,11 +60,13 @@ def test_what_changes_the_records_is_counted(
     assert later(log, tmp_path, kind, [row]) == changed
 
 
+@pytest.mark.slow
 def test_a_window_that_starts_later_is_left_alone(log: Settings, tmp_path: Path) -> None:
     data = LEARNT | {"decided_from": "2026-03-02T00:00:00"}
     assert later(log, tmp_path, "outcomes", [outcome(3, revision=1)], data) == {}
 
 
+@pytest.mark.slow
 def test_demand_that_was_used_is_told_from_demand_that_was_not(settings: Settings, tmp_path: Path) -> None:
     def records(product: str, periods: range, units: float = 3.0) -> list[dict[str, Any]]:
         return [
