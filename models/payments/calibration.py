@@ -15,10 +15,12 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Calibration:
-    """brier: mean squared error of predictions. ece: expected calibration error, overall and by action (Naeini,
-    Cooper and Hauskrecht 2015), over ten bins of equal size. curve: (mean prediction, mean reward) of each bin."""
+    """brier: mean squared error of predictions, overall and by action. ece: expected calibration error, likewise
+    (Naeini, Cooper and Hauskrecht 2015), over ten bins of equal size. curve: (mean prediction, mean reward) of each
+    bin."""
 
     brier: float
+    brier_by_action: dict[str, float]
     ece: float
     ece_by_action: dict[str, float]
     curve: tuple[tuple[float, float], ...]
@@ -32,13 +34,15 @@ def calibration(batch: MaturedBatch, predicted: NDArray[np.float64]) -> Calibrat
     """Compares predicted (round, action) with the rewards of the actions taken, on rounds held out from fitting."""
     taken = predicted[np.arange(len(batch)), batch.logged.action]
     curve = _curve(taken, batch.reward)
-    by_action = {}
+    squares, by_action = {}, {}
     for number, name in enumerate(batch.logged.actions):
         rounds = batch.logged.action == number
         if rounds.sum() >= BINS:
+            squares[name] = float(np.square(taken[rounds] - batch.reward[rounds]).mean())
             by_action[name] = _error(taken[rounds], batch.reward[rounds])
     return Calibration(
         brier=float(np.square(taken - batch.reward).mean()),
+        brier_by_action=squares,
         ece=_error(taken, batch.reward),
         ece_by_action=by_action,
         curve=tuple((float(p), float(r)) for p, r, _ in curve),
