@@ -22,12 +22,13 @@ from models.inventory.policies.build import build_policy
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.scenarios import Scenarios, drawn_scenarios
 from models.payments.refit import RefitParams, refit
-from models.payments.world import PaymentsWorld, WorldParams, decision_log
+from models.payments.world import Payments, PaymentsWorld, WorldParams, decision_log
 from models.smoothing.inventory import trace_costs
 from models.smoothing.noise import NoiseScales
 from models.smoothing.payments import Replay, episode_rewards
 from quaestor.certification.bounds import BOUNDS
 from quaestor.export.payments_policy import PaymentsPolicy, draw
+from quaestor.log.batch import MaturedBatch
 from quaestor.log.maturity import MaturityParams, judge, matured_batch
 
 STORES, PERIODS = 10, 100
@@ -98,8 +99,15 @@ def payments_policy(rounds: int) -> tuple[Replay, PaymentsPolicy]:
     """A logistic policy fitted on uniformly explored rounds of the payments world, and what its episodes replay."""
     world = PaymentsWorld(WorldParams())
     seen = world.payments(rounds, 0, "speed")
+    fitted = refit(explored(world, seen, 0), RefitParams("none"), 0.1, "speed")
+    policy = PaymentsPolicy(fitted.graph, fitted.spec)
+    return Replay(policy.encode(seen.context()), seen.eligible, world.success(seen)), policy
+
+
+def explored(world: PaymentsWorld, seen: Payments, seed: int) -> MaturedBatch:
+    """Payments decided uniformly at random, all closed."""
     uniform = seen.eligible / seen.eligible.sum(axis=1, keepdims=True)
-    action = draw(uniform, np.random.default_rng(0).random(rounds))
+    action = draw(uniform, np.random.default_rng(seed).random(len(uniform)))
     decisions = decision_log(seen, uniform, action, "speed", "uniform").with_columns(
         pl.col("decided_at").dt.replace_time_zone(None), fallback=pl.lit(False)
     )
@@ -107,10 +115,7 @@ def payments_policy(rounds: int) -> tuple[Replay, PaymentsPolicy]:
         pl.col("observed_at").dt.replace_time_zone(None), revision=pl.lit(0)
     )
     params = MaturityParams(attribution_hours=72, default_reward=0.0)
-    as_of = datetime(2027, 1, 1)
-    fitted = refit(matured_batch(judge(decisions, outcomes, params, as_of)), RefitParams("none"), 0.1, "speed")
-    policy = PaymentsPolicy(fitted.graph, fitted.spec)
-    return Replay(policy.encode(seen.context()), seen.eligible, world.success(seen)), policy
+    return matured_batch(judge(decisions, outcomes, params, datetime(2027, 1, 1)))
 
 
 def timed(work: str, episodes: int, run: Callable[[], object], alone: float | None, repeats: int = 3) -> Row:

@@ -9,28 +9,41 @@ import torch
 from scipy.stats import t as student
 
 from benchmarks import Row, options, report
+from benchmarks.certification_speed import explored
 from models.inventory.instances import one_warehouse_lost
 from models.inventory.layout import Layout, layout_of
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import PolicyParams, build_policy
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.scenarios import Scenarios, drawn_scenarios
+from models.payments.oracles.additive import AdditiveParams
+from models.payments.oracles.fit import OracleParams
+from models.payments.oracles.logistic import LogisticParams
+from models.payments.refit import RefitParams, refit
+from models.payments.world import PaymentsWorld, WorldParams
 from models.smoothing.inventory import trace_costs
 from models.smoothing.inventory_attacks import steepest
 from models.smoothing.noise import NoiseScales
+from models.smoothing.payments import Replay, Steepest, episode_rewards
 from models.smoothing.training import SmoothedGame, SmoothedTrainingParams, train_smoothed
 from quaestor.certification.per_trace import per_trace
+from quaestor.export.payments_policy import PaymentsPolicy
 
 PERIODS, WARMUP, STORES = 60, 20, 3
 TRAINED = ("train then smooth", "noise-augmented", "certified")
 DRAWS = 3
+A_DAY = 400
+"""Payments of an episode."""
 
 
 def main() -> None:
-    """Rows: policy, training, noise_scale, budget, unsmoothed (the same policy without noise), nominal, certified,
+    """Order policies of a warehouse and its stores, and payments policies of the world (reward instead of cost).
+
+    Rows: policy, training, noise_scale, budget, unsmoothed (the same policy without noise), nominal, certified,
     attacked (strongest attack tried), price_percent (of the noise, against the plainly trained policy without it),
     gain_percent of certified cost against train-then-smooth with its 95 % interval gain_lower and gain_upper, over
-    test sets that share nothing."""
+    test sets that share nothing. For payments noise_scale is in standard deviations, gains are of certified reward
+    and the price is the reward that noise takes."""
     parser = options(__doc__)
     parser.add_argument("--noise-scale", type=float, default=1.0, help="σ in units, on every reading of stock")
     parser.add_argument("--budget", type=float, default=1.0)
@@ -43,6 +56,9 @@ def main() -> None:
     rows: list[Row] = []
     for params, rate in policies:
         rows += measure(params, rate, arguments.noise_scale, arguments.budget, arguments.seed, *sizes)
+    rounds, sets, episodes = (4000, 3, 60) if arguments.quick else (20_000, 6, 300)
+    for oracle in (LogisticParams(), AdditiveParams()):
+        rows += payments(oracle, arguments.noise_scale, arguments.budget, arguments.seed, rounds, sets, episodes)
     report(rows, arguments.json)
 
 
@@ -84,28 +100,79 @@ def measure(
         hit = play(partial(_rows, some), noise_scale=noise_scale, count=64, draws=1, seed=7, attack=uphill)
         quiet = play(partial(_rows, some), noise_scale=noise_scale, count=64, draws=1, seed=7)
         attacked[name] = nominal[name] + float((hit - quiet).mean())
-    base = bounds[TRAINED[0]]
-    made = []
-    for name in TRAINED:
-        gains = 100 * (1 - bounds[name] / base)
-        reach = float(student.ppf(0.975, sets - 1) * gains.std(ddof=1) / sets**0.5)
-        made.append(
-            {
-                "policy": params.kind,
-                "training": name,
-                "noise_scale": noise_scale,
-                "budget": budget,
-                "unsmoothed": bare[name],
-                "nominal": nominal[name],
-                "certified": float(bounds[name].mean()),
-                "attacked": attacked[name],
-                "price_percent": 100 * (nominal[name] / bare[TRAINED[0]] - 1),
-                "gain_percent": float(gains.mean()),
-                "gain_lower": float(gains.mean()) - reach,
-                "gain_upper": float(gains.mean()) + reach,
-            }
+    return [
+        row(
+            params.kind,
+            name,
+            noise_scale,
+            budget,
+            bare,
+            nominal,
+            bounds,
+            attacked,
+            1 - bounds[name] / bounds[TRAINED[0]],
         )
-    return made
+        for name in TRAINED
+    ]
+
+
+def payments(
+    oracle: OracleParams, noise_scale: float, budget: float, seed: int, rounds: int, sets: int, episodes: int
+) -> list[Row]:
+    """A row for the oracle as it is and one for the oracle taught with the noise."""
+    world = PaymentsWorld(WorldParams(seed=seed))
+    batch = explored(world, world.payments(rounds, 0, "teach"), seed)
+    ratio = np.array([budget / noise_scale])
+    bounds, nominal, bare, attacked = {}, {}, {}, {}
+    for name, copies in zip(TRAINED[:2], (0, 4), strict=True):
+        fitted = refit(batch, RefitParams("none", oracle=oracle, noisy_copies=copies, seed=seed), noise_scale, "price")
+        policy = PaymentsPolicy(fitted.graph, fitted.spec)
+        earned, plain, hit = [], [], []
+        for number in range(sets):
+            seen = world.payments(20_000, rounds, f"test {number}")
+            replay = Replay(policy.encode(seen.context()), seen.eligible, world.success(seen))
+            play = partial(episode_rewards, policy, replay, A_DAY, seed=number)
+            earned.append(play(episodes=episodes * DRAWS, draws=DRAWS).reshape(-1, DRAWS))
+            plain.append(play(episodes=episodes, smoothed=False).mean())
+            hit.append(play(episodes=20, attack=Steepest(budget, noise_scale)).mean() - play(episodes=20).mean())
+        bounds[name] = np.array([1 - per_trace(1 - each, 1.0, ratio, 0.05)[0] for each in earned])
+        nominal[name], bare[name] = float(np.mean(earned)), float(np.mean(plain))
+        attacked[name] = nominal[name] + float(np.mean(hit))
+    return [
+        row(f"payments, {oracle.kind}", name, noise_scale, budget, bare, nominal, bounds, attacked,
+            bounds[name] / bounds[TRAINED[0]] - 1, sign=-1)
+        for name in TRAINED[:2]
+    ]  # fmt: skip
+
+
+def row(
+    policy: str,
+    name: str,
+    noise_scale: float,
+    budget: float,
+    bare: dict[str, float],
+    nominal: dict[str, float],
+    bounds: dict[str, np.ndarray],
+    attacked: dict[str, float],
+    gains: np.ndarray,
+    sign: int = 1,
+) -> Row:
+    """A row; gains: of each test set, as a share. sign: −1 where more is better."""
+    reach = float(student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / len(gains) ** 0.5)
+    return {
+        "policy": policy,
+        "training": name,
+        "noise_scale": noise_scale,
+        "budget": budget,
+        "unsmoothed": bare[name],
+        "nominal": nominal[name],
+        "certified": float(bounds[name].mean()),
+        "attacked": attacked[name],
+        "price_percent": 100 * sign * (nominal[name] / bare[TRAINED[0]] - 1),
+        "gain_percent": 100 * float(gains.mean()),
+        "gain_lower": 100 * (float(gains.mean()) - reach),
+        "gain_upper": 100 * (float(gains.mean()) + reach),
+    }
 
 
 def units(layout: Layout, scenarios: Scenarios) -> NoiseScales:
