@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import streamlit as st
 
 from app import certified, panels
@@ -10,6 +12,7 @@ from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
 from app.queries.certificates import stale_by
 from app.queries.iterations import all_iterations
+from app.queries.store import state
 from app.style import figure, plain, short
 from quaestor.certification.certificate import Certificate
 from quaestor.certification.report import page
@@ -53,6 +56,10 @@ def show() -> None:
         st.text(f"• {limit}")
     st.subheader("What the bound rests on", anchor=False)
     panels.table(certified.facts(certificate), "Method, confidence, episodes, cap, noise, digests and dates")
+    asked = f"quaestor iterations --system {shlex.quote(chosen.report.system)} --json"
+    if chosen.report.bundle:
+        asked += f"\nquaestor verify {shlex.quote(chosen.report.bundle)}"
+    panels.source("this certificate", asked, reading(state))
     st.download_button(
         "One-page report",
         page(certificate, chosen.iteration_id, stale),

@@ -12,6 +12,7 @@ from app.charts import feedback as charts
 from app.guard import nothing_yet, present, reading
 from app.paging import page_of
 from app.queries.feedback import PAGE, Feedback, drifted, feedback, ingested
+from app.queries.store import state
 from app.resubmitting import quarantine
 from quaestor.alerts.limits import Limits
 from quaestor.clock import utc_now
@@ -33,6 +34,7 @@ def show() -> None:
     freshness.lights(found.newest, now)
     st.subheader("Decisions and outcomes", anchor=False)
     systems(found)
+    panels.source("this screen", "quaestor status\nquaestor quarantine list\nquaestor alerts", reading(state))
     one_system(found, now)
     quarantine(found.reasons)
     st.subheader("Ingest history", anchor=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import streamlit as st
@@ -48,6 +49,9 @@ def show() -> None:
     panels.strip(checks(chosen, store.newest, utc_now()))
     panels.reasons(chosen)
     panels.changed(chosen, siblings)
+    panels.source(
+        "this screen", f"quaestor iterations --system {shlex.quote(chosen.report.system)} --json", store.snapshot
+    )
     if chosen.report.evaluation is not None:
         gain(chosen, chosen.report.evaluation)
     inside(chosen, evidence)

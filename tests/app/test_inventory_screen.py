@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -20,6 +22,8 @@ from quaestor.simulation.scenarios import SCENARIOS
 from tests.app.filled import Filled
 from tests.app.shops import FIRST_PERIOD, PERIODS, PRODUCTS, WARMUP, kept_scenarios
 from tests.app.test_screens import commands, opened, report_of, said
+
+MARKS = 5_000
 
 
 @pytest.fixture(autouse=True)
@@ -183,3 +187,31 @@ def test_without_kept_demand_the_screen_says_how_to_keep_it(settings: Settings, 
     assert not test.exception
     assert "No held-out demand was kept" in said(test)
     assert "quaestor run inventory --study STUDY" in commands(test)
+
+
+def test_no_picture_holds_more_marks_than_can_be_seen(played: tuple[InventoryEvidence, Replay]) -> None:
+    """Of very long futures, very large networks and very long trainings a part is drawn."""
+    _, found = played
+    periods = 4 * stock.PERIODS_DRAWN
+    long = {
+        name: replace(one, **{each.name: np.repeat(getattr(one, each.name)[:, :1], periods, 1) for each in fields(one)})
+        for name, one in found.played.items()
+    }
+    trace = stock.trace(replace(found, played=long), 0, "north", "on_hand")
+    assert trace["period"].max() == FIRST_PERIOD + stock.PERIODS_DRAWN - 1
+    assert len(trace) <= MARKS
+    epochs = [{"number": number, "train_cost": 1.0, "dev_cost": 1.0} for number in range(1, 9_998)]
+    assert len(stock.learning({"epochs": epochs, "best": 1})) <= MARKS
+    stores = tuple(f"store {number}" for number in range(3 * stock.EDGES_DRAWN))
+    edges = np.arange(len(stores) + 1)
+    large = replace(
+        found.network, places=("depot", *stores), stores=stores, source=np.where(edges == 0, len(stores) + 1, 0),
+        target=edges, lead_time=np.ones_like(edges), unit_cost=np.zeros(len(edges)),
+    )  # fmt: skip
+    one = found.played["candidate"]
+    flat = replace(one, orders=np.ones((3, PERIODS, len(edges))), on_hand=np.ones((3, PERIODS, len(stores) + 1)))
+    wide = replace(found, network=large, played={"candidate": flat})
+    content = {"nodes": [{"name": name, "kind": "store"} for name in ("depot", "maker", *stores)]}
+    nodes = stock.nodes(wide, content, "candidate", 0, "depot")
+    assert len(stock.edges(wide, nodes, "candidate", 0, "depot")) == stock.EDGES_DRAWN
+    assert len(stock.edges(wide, stock.nodes(wide, content, "candidate", 0, stores[7]), "candidate", 0, stores[7])) == 1
