@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from app.roles import ConsoleSettings, Person, Role, SignedOut, local_person, person_of
+from tests.conftest import ROOT
 
 NOW = datetime(2026, 3, 1, 12)
 SIGNED = {"is_logged_in": True, "email": "Ann@Example.org", "email_verified": True, "sub": "7", "iat": 1772362800}
@@ -49,3 +54,31 @@ def test_without_sign_in_the_console_is_read_only_unless_the_operator_says_other
     assert not local_person(ConsoleSettings(), local=True).approves
     assert not local_person(ConsoleSettings(local_approver=True), local=False).approves
     assert local_person(ConsoleSettings(local_approver=True), local=True).approves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("secrets", "told"),
+    [
+        (
+            "[auth\n",
+            "SignedOut(why='The secrets of this console cannot be read: nobody is let in.', may_sign_in=False)",
+        ),
+        ("[other]\nx = 1\n", "role=<Role.APPROVER"),
+    ],
+    ids=["secrets that cannot be read", "secrets without sign-in"],
+)
+def test_secrets_that_cannot_be_read_let_nobody_in(tmp_path: Path, secrets: str, told: str) -> None:
+    """A slip in the file that configures sign-in must not open the console to everyone."""
+    path = tmp_path / "secrets.toml"
+    path.write_text(secrets)
+    surroundings = {**os.environ, "QUAESTOR_CONSOLE_LOCAL_APPROVER": "1"}
+    code = (
+        "from streamlit import config; config.get_config_options()\n"
+        f"config._set_option('secrets.files', [{str(path)!r}], 'test')\n"
+        "from app.sign_in import who; print(who())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=surroundings, capture_output=True, text=True, check=True
+    )
+    assert told in done.stdout

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import console
 from app.style import plain, short
 from quaestor.registry.judging import EVALUATION, SEGMENTS, keep
 from quaestor.registry.promotion import reject
@@ -20,10 +21,7 @@ from quaestor.store import audit, health
 from tests.app.filled import HOSTILE, Filled, expire
 from tests.conftest import ROOT
 
-SCREENS = (
-    "overview", "iterations", "iteration", "side_by_side", "act", "payments", "decisions", "inventory", "certificates",
-    "feedback_health",
-)  # fmt: skip
+SCREENS = tuple(name for group in console.SCREENS.values() for name in group)
 HOLD = "import sys; from quaestor.store import Store; from pathlib import Path\n"
 
 
