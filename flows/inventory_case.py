@@ -7,17 +7,16 @@ from dataclasses import asdict
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from flows.certifying import Case, certify_case
 from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
 from models.inventory.graph_export import GraphRunner
+from models.smoothing.aimed_attacks import Adversary
 from models.smoothing.inventory import Attack, episode_costs
-from models.smoothing.inventory_attacks import Aimed, Fixed, Replanned, biases, random_directions, steepest
-from models.smoothing.noise import NoiseScales, squares
+from models.smoothing.inventory_attacks import Replanned, biases, random_directions
+from models.smoothing.noise import NoiseScales
 from models.smoothing.torch_graph import TorchGraph
 from quaestor.certification.certificate import AttackTried, Reading, Subject
 from quaestor.export.policy import GRAPH, SPEC
@@ -80,29 +79,21 @@ def inventory_case(study: InventoryStudy, recorded: Recorded, candidate: PolicyI
         at_largest = {name: found.stretched(largest) for name, found in blind.items()}
         worst = max(at_largest, key=lambda name: float(measured(at_largest[name], screen, SCREENED).mean()))
 
-        def uphill(rows: Tensor, steps: int, draws: int) -> Fixed:
-            own, there = layout.rows(rows), scales.rows(rows)
-            return steepest(own, graph, test.rows(rows), there, sigma, largest, True, warmup, seed, steps, draws)
-
-        rows = everything = torch.arange(test.batch)
-        wide = None
-        if test.batch * test.periods * layout.edges > AIMED:
-            wide = uphill(everything, 1, 1)
-            most = max(1, AIMED // (test.periods * layout.edges))
-            rows = squares(wide.shift).topk(min(most, test.batch)).indices.sort().values
-        steep, aim = uphill(rows, 3, 2), partial(Aimed, rows=rows, together=test.batch)
-        where = "" if len(rows) == test.batch else f", on the {len(rows)} products it moves most"
+        adversary = Adversary(layout, graph, test, scales, sigma, largest, warmup)
+        target = adversary.target(max(1, AIMED // (test.periods * layout.edges)), seed)
+        steep, count = adversary.uphill(target, seed), len(target.rows)
+        where = "" if target.wide is None else f", on the {count} products it moves most"
         tried = []
         for budget in budgets:
             share = budget / largest if largest else 0.0
             planning = stream_seed(seed, "adaptive")
             named: dict[str, Attack] = {
                 f"constant: {worst}": blind[worst].stretched(budget),
-                f"gradient through the simulator{where}": aim(steep.stretched(share)),
-                f"adaptive{where}": aim(Replanned(graph, sigma, budget, len(rows), warmup, planning, 2, 1)),
+                f"gradient through the simulator{where}": target.aim(steep.stretched(share)),
+                f"adaptive{where}": target.aim(Replanned(graph, sigma, budget, count, warmup, planning, 2, 1)),
             }
-            if wide is not None:
-                named["gradient through the simulator"] = wide.stretched(share)
+            if target.wide is not None:
+                named["gradient through the simulator"] = target.wide.stretched(share)
             for name, each in named.items():
                 values = measured(each, stream_seed(seed, "attack", name), ATTACKED)
                 error = float(values.std(ddof=1) / len(values) ** 0.5)

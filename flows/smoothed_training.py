@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
-
-import torch
 
 from flows.studies import InventoryStudy
 from models.inventory.hdpo import TrainablePolicy
 from models.inventory.problem import Problem
-from models.inventory.scenarios import Scenarios
 from models.smoothing.noise import NoiseScales
-from models.smoothing.training import SmoothedGame, SmoothedTrainingParams, certified_cost, train_smoothed
+from models.smoothing.training import SmoothedGame, SmoothedTrainingParams, costs_of, train_smoothed
 from quaestor.randomness import stream_seed
 
 CODE = ("models.smoothing.training", "models.smoothing.noise")
@@ -31,25 +28,17 @@ def train_for_certificate(
     """
     scales = NoiseScales.by_place(problem.layout, problem.scale)
     game = SmoothedGame(problem.layout, scales, study.certificate.noise_scale, study.windows.warmup, problem.test.batch)
-    before = _measured(game, study, policy, problem.dev)
+    budget, seed = max(study.certificate.budgets), stream_seed(study.hdpo.seed, "price of smoothing")
+    before = costs_of(policy, game, problem.dev, budget, DEV_DRAWS, seed)
     curve = train_smoothed(policy, game, problem.train, problem.dev, params)
-    after = _measured(game, study, policy, problem.dev)
+    after = costs_of(policy, game, problem.dev, budget, DEV_DRAWS, seed)
     price = {
-        name: 100 * (found["smoothed"] / before["unsmoothed"] - 1)
-        for name, found in (("before", before), ("after", after))
+        name: 100 * (found.smoothed / before.unsmoothed - 1) for name, found in (("before", before), ("after", after))
     }
-    return {"params": asdict(params), "curve": list(curve), "before": before, "after": after, "price_percent": price}
-
-
-def _measured(game: SmoothedGame, study: InventoryStudy, policy: TrainablePolicy, dev: Scenarios) -> dict[str, float]:
-    seed = stream_seed(study.hdpo.seed, "price of smoothing")
-
-    def cost(played: SmoothedGame, budget: float) -> float:
-        with torch.no_grad():
-            return float(certified_cost(policy, played, dev, budget, DEV_DRAWS, seed))
-
     return {
-        "unsmoothed": cost(replace(game, noise_scale=0.0), 0.0),
-        "smoothed": cost(game, 0.0),
-        "certified": cost(game, max(study.certificate.budgets)),
+        "params": asdict(params),
+        "curve": list(curve),
+        "before": asdict(before),
+        "after": asdict(after),
+        "price_percent": price,
     }

@@ -17,7 +17,6 @@ from models.inventory.layout import Layout
 from models.inventory.observation import ObservationNoise
 from models.inventory.rollout import OrderPolicy, play
 from models.inventory.scenarios import Scenarios
-from models.smoothing.inventory import Attack
 from models.smoothing.noise import NoiseScales, add, repeat, scaled, shapes, silence, squares, standard_noise
 from quaestor.randomness import stream_seed
 
@@ -40,28 +39,6 @@ class Fixed:
     def stretched(self, factor: float) -> Fixed:
         """The same direction with the budget times a factor."""
         return Fixed(_times(self.shift, factor))
-
-
-@dataclass(frozen=True)
-class Aimed:
-    """An attack on some scenarios of each episode, rows (scenario,) of its `together`; the others are left in peace."""
-
-    attack: Attack
-    rows: Tensor
-    together: int
-
-    def __call__(
-        self, layout: Layout, scenarios: Scenarios, scales: NoiseScales, noise: ObservationNoise
-    ) -> ObservationNoise:
-        """The shift in units, (row, …); 0 where it does not aim."""
-        episodes = torch.arange(scenarios.batch // self.together)
-        index = (episodes[:, None] * self.together + self.rows).flatten()
-        seen = ObservationNoise(*(part[index] for part in _parts(noise)))
-        found = self.attack(layout.rows(index), scenarios.rows(index), scales.rows(index), seen)
-        shift = silence(layout, scenarios, scenarios.batch)
-        for part, aimed in zip(_parts(shift), _parts(found), strict=True):
-            part[index] = aimed
-        return shift
 
 
 def biases(layout: Layout, scenarios: Scenarios, budget: float, together: bool) -> dict[str, Fixed]:
@@ -123,7 +100,7 @@ def steepest(
             seen = add(_times(noise, noise_scale), shift)
             total = add(total, gradient(layout, policy, scenarios, scales, seen, warmup))
         if blind:
-            total = ObservationNoise(*(part.mean(0, keepdim=True).expand_as(part) for part in _parts(total)))
+            total = ObservationNoise(*(part.mean(0, keepdim=True).expand_as(part) for part in parts_of(total)))
         shift = within(total, budget, together)
     return Fixed(shift)
 
@@ -143,7 +120,7 @@ def gradient(
     found = []
     for rows in torch.arange(scenarios.batch).split(ROWS_AT_ONCE):
         own = scales.rows(rows)
-        parts = [part[rows].detach().requires_grad_() for part in _parts(seen)]
+        parts = [part[rows].detach().requires_grad_() for part in parts_of(seen)]
         with torch.enable_grad():
             noise = own.times(ObservationNoise(*parts))
             costs, _ = play(layout.rows(rows), policy, scenarios.rows(rows), noise)
@@ -220,7 +197,8 @@ def within(direction: ObservationNoise, budget: float, together: bool) -> Observ
     return scaled(direction, budget / length.sqrt().clamp(min=1e-30))
 
 
-def _parts(noise: ObservationNoise) -> tuple[Tensor, Tensor, Tensor]:
+def parts_of(noise: ObservationNoise) -> tuple[Tensor, Tensor, Tensor]:
+    """Its three tensors."""
     return noise.on_hand, noise.in_transit, noise.demand
 
 
@@ -240,7 +218,7 @@ def _shared(per_row: Tensor, together: int) -> Tensor:
 def _between(noise: ObservationNoise, history: int, start: int, end: int) -> ObservationNoise:
     """The entries that are new in periods start to end, 0 elsewhere; a record is new when its demand has occurred,
     and the opening history is new at once."""
-    kept = ObservationNoise(*(torch.zeros_like(part) for part in _parts(noise)))
+    kept = ObservationNoise(*(torch.zeros_like(part) for part in parts_of(noise)))
     kept.on_hand[:, start:end] = noise.on_hand[:, start:end]
     kept.in_transit[:, start:end] = noise.in_transit[:, start:end]
     records = slice(0 if start == 0 else history + start, history + end)

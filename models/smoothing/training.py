@@ -124,3 +124,22 @@ def certified_cost(
         ratio = budget / game.noise_scale
         loss = loss + ratio * (costs.var(dim=1).mean() / game.together + 1e-12).sqrt()
     return loss
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Of a policy, per store and period: without noise, with it, and certified (of the normal law above, no bound)."""
+
+    unsmoothed: float
+    smoothed: float
+    certified: float
+
+
+def costs_of(
+    policy: TrainablePolicy, game: SmoothedGame, scenarios: Scenarios, budget: float, draws: int, seed: int
+) -> Costs:
+    """What a policy costs on scenarios; the same seed is the same noise, so that policies are paired."""
+    with torch.no_grad():
+        bare = certified_cost(policy, replace(game, noise_scale=0.0), scenarios, 0.0, 1, seed)
+        smoothed, certified = (certified_cost(policy, game, scenarios, size, draws, seed) for size in (0.0, budget))
+    return Costs(float(bare), float(smoothed), float(certified))

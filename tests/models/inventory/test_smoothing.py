@@ -15,8 +15,9 @@ from models.inventory.observation import Observation, ObservationNoise, observe
 from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
 from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios
+from models.smoothing.aimed_attacks import Adversary, Aimed
 from models.smoothing.inventory import Attack, episode_costs, trace_costs
-from models.smoothing.inventory_attacks import Aimed, Replanned, _parts, biases, random_directions, steepest
+from models.smoothing.inventory_attacks import Replanned, biases, parts_of, random_directions, steepest
 from models.smoothing.noise import NoiseScales, squares, standard_noise
 from quaestor.certification.tangent import tangent_betting
 from tests.models.inventory.networks import gamma_scenarios, two_level
@@ -232,12 +233,23 @@ def test_an_aimed_attack_leaves_the_others_in_peace_and_is_the_attack_on_its_own
     attack = Replanned(policy, NOISE_SCALE, 0.5, 2, WARMUP, seed=1, plans=2)
     shift = Aimed(attack, chosen, together=3)(layout, rows, own, noise)
     index = torch.tensor([0, 2, 3, 5])
-    alone = attack(layout, rows.rows(index), own.rows(index), ObservationNoise(*(p[index] for p in _parts(noise))))
-    for part, found in zip(_parts(shift), _parts(alone), strict=True):
+    alone = attack(layout, rows.rows(index), own.rows(index), ObservationNoise(*(p[index] for p in parts_of(noise))))
+    for part, found in zip(parts_of(shift), parts_of(alone), strict=True):
         assert torch.equal(part[index], found)
         assert not part[[1, 4]].any()
     sizes = squares(NoiseScales(*(1 / part for part in (own.on_hand, own.in_transit, own.demand))).times(shift))
     assert sizes.view(2, 3).sum(dim=1).sqrt().tolist() == pytest.approx([0.5, 0.5], rel=1e-4)
+
+
+def test_a_target_is_where_the_gradient_is_largest(
+    layout: Layout, scenarios: Scenarios, policy: BaseStockPolicy, scales: NoiseScales
+) -> None:
+    adversary = Adversary(layout, policy, scenarios, scales, NOISE_SCALE, 1.0, WARMUP)
+    everywhere, one = adversary.target(3, seed=1), adversary.target(1, seed=1)
+    assert (everywhere.rows.tolist(), everywhere.wide) == ([0, 1, 2], None)
+    assert one.wide is not None
+    assert one.rows.tolist() == [int(squares(one.wide.shift).argmax())]
+    assert float(squares(adversary.uphill(one, seed=1).shift).sum()) == pytest.approx(1.0, rel=1e-4)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.5])
