@@ -47,9 +47,14 @@ def _clamp(walk: Walk, x: Any, *limits: float | None, **named: float | None) -> 
     return walk.lowering.elementwise("clamp", walk.ids(x), **bounds)
 
 
-def _extreme(walk: Walk, a: Any, b: Any, op: str) -> Ids:
+def _maximum(walk: Walk, a: Any, b: Any) -> Ids:
     first, second = np.broadcast_arrays(walk.ids(a), walk.ids(b))
-    return walk.lowering.elementwise("where", walk.lowering.elementwise(op, first, second), first, second)
+    return walk.lowering.elementwise("where", walk.lowering.elementwise("greater", first, second), first, second)
+
+
+def _minimum(walk: Walk, a: Any, b: Any) -> Ids:
+    first, second = np.broadcast_arrays(walk.ids(a), walk.ids(b))
+    return walk.lowering.elementwise("where", walk.lowering.elementwise("greater", first, second), second, first)
 
 
 def _maximum_over(walk: Walk, x: Any, dim: list[int] | int, keepdim: bool = False) -> Ids:
@@ -57,7 +62,7 @@ def _maximum_over(walk: Walk, x: Any, dim: list[int] | int, keepdim: bool = Fals
     (axis,) = _axes(ids, dim)
     result: Ids = np.asarray(ids.take(0, axis))
     for k in range(1, ids.shape[axis]):
-        result = _extreme(walk, result, ids.take(k, axis), "greater")
+        result = _maximum(walk, result, ids.take(k, axis))
     return np.expand_dims(result, axis) if keepdim else result
 
 
@@ -110,6 +115,14 @@ def _mean(walk: Walk, x: Any, dim: int | list[int] | None = None, keepdim: bool 
     return walk.lowering.mul(_sum(walk, ids, dim, keepdim), walk.ids(1 / count))
 
 
+def _deviation(walk: Walk, x: Any, dim: int | list[int] | None, correction: float = 1, keepdim: bool = False) -> Ids:
+    ids = walk.ids(x)
+    distance = walk.lowering.sub(ids, _mean(walk, ids, dim, keepdim=True))
+    total = _sum(walk, walk.lowering.mul(distance, distance), dim, keepdim)
+    count = ids.size // max(total.size, 1)
+    return walk.lowering.elementwise("sqrt", walk.lowering.mul(total, walk.ids(1 / (count - correction))))
+
+
 def _cumulative(walk: Walk, x: Any, dim: int) -> Ids:
     ids = np.moveaxis(walk.ids(x), dim, 0)
     sums = [ids[0]]
@@ -139,8 +152,8 @@ ARITHMETIC: dict[str, Operation] = {
     "logical_and": lambda walk, a, b: walk.lowering.mul(walk.ids(a), walk.ids(b)),
     "bitwise_and": lambda walk, a, b: walk.lowering.mul(walk.ids(a), walk.ids(b)),
     "where.self": lambda walk, c, a, b: walk.lowering.elementwise("where", walk.ids(c), walk.ids(a), walk.ids(b)),
-    "maximum": lambda walk, a, b: _extreme(walk, a, b, "greater"),
-    "minimum": lambda walk, a, b: _extreme(walk, b, a, "greater"),
+    "maximum": _maximum,
+    "minimum": _minimum,
     "amax": _maximum_over,
     "exp": _unary("exp"),
     "log": _unary("log"),
@@ -161,5 +174,6 @@ ARITHMETIC: dict[str, Operation] = {
     "rsqrt": _inverse_root,
     "sum": _sum,
     "mean": _mean,
+    "std.correction": _deviation,
     "cumsum": _cumulative,
 }

@@ -255,7 +255,6 @@ template <class T> class Worker {
         auto from_result = [&](auto f) { first(y, 1, y, 1, f); };
         auto from_operand = [&](auto f) { first(a, sa, a, sa, f); };
         switch (of.op) {
-        case COPY: return from_result([](T g, T, T) { return g; });
         case ADD:
             from_result([](T g, T, T) { return g; });
             return second(y, 1, y, 1, [](T g, T, T) { return g; });

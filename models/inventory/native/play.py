@@ -93,7 +93,7 @@ def _trace_of(
 ) -> Traced:
     known = _traced.setdefault(policy, {})
     first = layout.rows(torch.zeros(1, dtype=torch.int64))
-    key = (_key(first, own), own, window, calendar, noisy)
+    key = (_key(first, own), own, window, calendar, noisy, torch.is_grad_enabled())
     if key not in known:
         try:
             known[key] = trace(first, policy, window, calendar, noisy, own)

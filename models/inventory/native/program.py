@@ -18,8 +18,8 @@ OPS = (
 )
 """What the machine computes, in the order of its own list (machine.cpp)."""
 
-STEPS = ("greater", "greater_equal", "equal", "round", "floor")
-"""Operations without a gradient."""
+STEPS = ("greater", "greater_equal", "equal", "round", "floor", "copy")
+"""Operations without a gradient; a copy cuts it off."""
 
 WORDS = 10
 """Whole numbers in an instruction: op, count, out, a, stride, b, stride, c, stride, operands that want a gradient."""

@@ -83,9 +83,10 @@ def trace(layout: Layout, policy: nn.Module, window: int, calendar: int, noisy: 
         return cost.total, following.on_hand, following.in_transit
 
     on_hand, in_transit, *given = [like.new_ones(1, *size) for size in sizes]
+    # A policy may do otherwise where gradients are wanted. Its weights want none here, or torch would note its own.
+    weights = {name: weight.detach() for name, weight in weights.items()}
     try:
-        with torch.no_grad():
-            graph = make_fx(torch.func.functionalize(period))(weights, on_hand, in_transit, given).graph
+        graph = make_fx(torch.func.functionalize(period))(weights, on_hand, in_transit, given).graph
     except (RuntimeError, TypeError, ValueError) as error:
         raise UnsupportedError(f"policy that torch cannot trace ({error})") from error
     graph.eliminate_dead_code()
