@@ -21,13 +21,19 @@ from models.payments.refit import Refit, RefitParams, refit
 from quaestor.clock import told_by
 from quaestor.disk import written_to
 from quaestor.export import from_iteration
+from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.materials import bill_of_materials, lock
+from quaestor.export.policy import GRAPH, SPEC
 from quaestor.export.runtime import Runtime
 from quaestor.export.signature import Keys, key_id
+from quaestor.export.spec import spec_json
 from quaestor.log.manifest import training_manifest
 from quaestor.log.maturity import judge, matured_batch
+from quaestor.registry import iteration as registry
 from quaestor.registry.certificates import newest_certificate
-from quaestor.registry.judging import EVALUATION, keep
+from quaestor.registry.iteration import Inputs
+from quaestor.registry.judging import EVALUATION, judge_iteration, keep
+from quaestor.registry.promotion import promote
 from quaestor.registry.served import served_checks
 from quaestor.store import Connection, Store, lease, rounds
 from quaestor.store.fencing import Grant
@@ -291,7 +297,27 @@ def _template(folder: Path) -> Path:
         keep(store, rule.iteration_id, EVALUATION, evaluation(incumbent_id="nothing").as_json(), "nothing")
         scripts.certify_case(settings, rule.iteration_id, scripts.case(rule, "none"), STUDY.certificate, lambda _: None)
         from_iteration.export_iteration(store, data, rule.iteration_id, settings.bundles, "setup", "the rule", KEY)
+        for number in range(3):
+            _add_earlier(settings, rule.iteration_id, number)
     return template
+
+
+def _add_earlier(settings: Any, rule_id: str, number: int) -> None:
+    """An iteration from before the run, exported; the first is live, the others wait for a person."""
+    made = _policies()[number]
+    golden = pl.DataFrame({"event_id": ["g0", "g1"], "decided_at": [payments_training.GOLDEN_TIME] * 2,
+                           "eligible": [list(scripts.ACTIONS)] * 2, "numeric_x": [0.5, -0.5],
+                           "category_level": ["L0", "L1"]})  # fmt: skip
+    files = {GRAPH: made.graph, SPEC: spec_json(made.spec), GOLDEN_ROWS: golden.write_json().encode()}
+    inputs = Inputs(SYSTEM, f"earlier {number}", {"role": "candidate"}, {"digest": f"earlier {number}"}, 0, "code")
+    candidate = registry.register(settings.store, settings.data, inputs, files, rule_id, "setup")
+    name = candidate.iteration_id
+    keep(settings.store, name, EVALUATION, evaluation(incumbent_id=rule_id).as_json(), rule_id)
+    scripts.certify_case(settings, name, scripts.case(candidate, "earlier"), STUDY.certificate, lambda _: None)
+    judge_iteration(settings.store, SYSTEM, name, rule_id, STUDY.gate, "setup")
+    from_iteration.export_iteration(settings.store, settings.data, name, settings.bundles, "setup", None, KEY)
+    if number == 0:
+        promote(settings.store, name, "setup", "the first")
 
 
 @cache
