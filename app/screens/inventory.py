@@ -10,7 +10,7 @@ import streamlit as st
 from app import frames, panels, stock
 from app.charts import intervals
 from app.charts import network as charts
-from app.checks import checks
+from app.checks import checks, stops
 from app.guard import nothing_yet, present, reading
 from app.links import choose_iteration
 from app.queries.inventory import InventoryEvidence, inventory_evidence
@@ -46,22 +46,23 @@ def show() -> None:
         lambda: inventory_evidence(chosen.report.system, chosen.iteration_id, chosen.data.get("network_id"))
     )
     panels.headline(chosen)
-    panels.strip(checks(chosen, store.newest, utc_now()))
+    found = checks(chosen, store.newest, utc_now())
+    panels.strip(found)
     panels.reasons(chosen)
     panels.changed(chosen, siblings)
     panels.source(
         "this screen", f"quaestor iterations --system {shlex.quote(chosen.report.system)} --json", store.snapshot
     )
     if chosen.report.evaluation is not None:
-        gain(chosen, chosen.report.evaluation)
+        gain(chosen, chosen.report.evaluation, muted=bool(stops(found)))
     inside(chosen, evidence)
     learning(evidence.learning_curve, chosen)
     st.subheader("All iterations of this system", anchor=False)
     panels.table(frames.listing(siblings, {}), "Every iteration, newest first")
 
 
-def gain(chosen: Iteration, evaluation: Evaluation) -> None:
-    """The gain over the incumbent and over each yardstick, and the two costs."""
+def gain(chosen: Iteration, evaluation: Evaluation, muted: bool) -> None:
+    """The gain over the incumbent and over each yardstick, and the two costs; in grey where a check says stop."""
     st.subheader(f"Gain of iteration {chosen.label}", anchor=False)
     value, lower, upper = evaluation.gain
     columns = st.columns(3)
@@ -70,7 +71,7 @@ def gain(chosen: Iteration, evaluation: Evaluation) -> None:
     columns[2].metric("Pairs compared", f"{evaluation.pairs:,}", help="Products, each under both policies.")
     left, right = st.columns([3, 2])
     with left:
-        drawn = intervals.gain_chart(frames.gains_by(evaluation), evaluation.unit)
+        drawn = intervals.gain_chart(frames.gains_by(evaluation), evaluation.unit, chosen.margin, muted)
         st.altair_chart(drawn, alt="Gain over the incumbent and each yardstick, with intervals and the zero line")
     with right:
         drawn = intervals.value_chart(frames.values([chosen]), f"mean {evaluation.quantity}", evaluation.unit)

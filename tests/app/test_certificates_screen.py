@@ -13,6 +13,8 @@ from app.queries.certificates import stale_by
 from quaestor.certification.certificate import AttackTried
 from quaestor.certification.report import certificate_digest, page
 from quaestor.log.ingest import ingest_file
+from quaestor.registry.judging import keep
+from quaestor.retention.enforcing import DATA_DELETED
 from quaestor.settings import Settings
 from quaestor.store import rounds
 from tests.app.filled import Filled, certify, payments_subject, register
@@ -45,6 +47,15 @@ def test_a_later_correction_makes_a_certificate_stale(settings: Settings, certif
     said = stale_by("cards", certified_now)
     assert said is not None
     assert "1 corrections" in said
+
+
+def test_data_that_was_deleted_is_said(settings: Settings, filled: Filled) -> None:
+    content = {"kind": "decisions", "system": "cards", "up_to": "2026-02-01T00:00:00", "by": "ann"}
+    keep(settings.store, filled.first, DATA_DELETED, content)
+    assert stale_by("cards", filled.first) == (
+        "Records it rests on were deleted by ann (decisions older than 2026-02-01): it can be verified from its files, "
+        "not retrained."
+    )
 
 
 def test_the_printed_page_names_itself_and_what_changed(settings: Settings, filled: Filled) -> None:
