@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
-from models.inventory.hdpo import Checkpoint, HDPOParams, TrainingDivergedError, _segments, mean_cost, train
+from models.inventory.hdpo import Checkpoint, HDPOParams, TrainingDivergedError, mean_cost, segments_of, train
 from models.inventory.layout import Layout, layout_of
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import OrderModule, PolicyParams, build_policy
@@ -204,13 +204,13 @@ def test_settings_that_cannot_train_are_refused(wrong: dict[str, float]) -> None
 
 def test_segments_follow_each_other_and_the_warm_up_belongs_to_the_first() -> None:
     for warmup, periods, length in [(0, 10, 3), (5, 50, 10), (5, 50, 100), (30, 31, 1), (4, 49, 15)]:
-        spans = _segments(warmup, periods, length)
+        spans = segments_of(warmup, periods, length)
         assert spans[0][0] == 0
         assert spans[-1][1] == periods
         assert all(end == first for (_, end), (first, _) in pairwise(spans))
         assert spans[0][1] > warmup
         assert all(end - first >= min(length, periods - warmup) for first, end in spans)
-    assert _segments(5, 50, None) == [(0, 50)]
+    assert segments_of(5, 50, None) == [(0, 50)]
 
 
 def test_drawn_demand_in_segments_goes_on_bit_for_bit(layout: Layout, judged_on: Scenarios) -> None:
