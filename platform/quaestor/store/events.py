@@ -89,7 +89,10 @@ class DecisionIntake:
             found = run(self._connection, sought, keys)
             doubted = np.isin(hashes, found.fetchnumpy()["key_hash"])
         else:
-            self._known = self._known or KnownKeys(self._connection, "decisions")
+            if self._known is None:
+                self._known = KnownKeys(self._connection, "decisions")
+                # A long file is written once: filling up the last row group would move all of it again.
+                self._connection.execute("set max_vacuum_tasks = 0")
             doubted = self._known.may_hold(hashes)
             self._known.add(hashes)
         self._parts += 1

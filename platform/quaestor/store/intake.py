@@ -56,6 +56,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Sets a connection up for rows that enter."""
     connection.execute(f"set memory_limit = '{MEMORY}'")
     connection.execute("set preserve_insertion_order = false")  # every reader orders rows itself
+    connection.execute("set write_buffer_row_group_count = 1")  # row groups are written as they fill
     ensure_key_hashes(connection)
 
 

@@ -27,7 +27,10 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 _LOCK = 0x5175616573746F72  # 'Quaestor'
-_PUT_BACK = ("memory_limit", "preserve_insertion_order", "temp_directory", "threads")
+_PUT_BACK = (
+    "memory_limit", "preserve_insertion_order", "temp_directory", "threads", "write_buffer_row_group_count",
+    "max_vacuum_tasks",
+)  # fmt: skip
 _DATA = re.compile(r"(?:^|\s)data_path=('[^']*'|\S+)")
 _SECRET = re.compile(r"password=('[^']*'|\S+)")
 

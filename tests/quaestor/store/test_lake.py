@@ -26,6 +26,9 @@ from tests.quaestor.log.test_ingest import (  # noqa: F401
     test_the_same_rows_in_another_file_are_harmless,
 )
 from tests.quaestor.registry.test_backup import contents, fill
+from tests.quaestor.registry.test_forgetting import (  # noqa: F401
+    test_forgetting_leaves_no_byte_of_the_rows_and_marks_who_learnt_from_them,
+)
 from tests.quaestor.registry.test_promotion import (  # noqa: F401
     test_of_a_promotion_and_a_roll_back_at_once_one_wins,
 )
