@@ -85,8 +85,8 @@ def test_a_fresh_person_walks_through_the_guide(checkout: Path) -> None:
     script = ["set -eu"]
     for number, (_, text) in enumerate(blocks("")):
         for line in text.splitlines():
-            expected = re.search(r"# exit (\d)$", line)
-            script.append(f"{line} && exit 99 || test $? = {expected[1]}" if expected else line)
+            expected = re.fullmatch(r"(.*\S)\s+# exit (\d)", line)
+            script.append(f"{expected[1]} && exit 99 || test $? = {expected[2]}" if expected else line)
         script.append(f"echo 'block {number} is done'")
     with in_the_background(serving[1], checkout, environment):
         wait_until(lambda: len(ask(SERVER, "deployments/filter", {})) == 7, 240, "make serve applies the deployments")
