@@ -164,4 +164,5 @@ def _apply(image: dict[Path, _File | None], step: _Step) -> None:
 
 
 def _tree(image: dict[Path, _File | None], top: Path) -> list[Path]:
-    return [path for path in image if path == top or top in path.parents]
+    inside = f"{top}/"
+    return [path for path in image if path == top or str(path).startswith(inside)]

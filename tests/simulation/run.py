@@ -48,7 +48,7 @@ from tests.simulation.scheduler import START, ViolationError, Worker, World
 from tests.simulation.scripts import STUDY, SYSTEM, WINDOW, Server
 from tests.simulation.store import SimulatedStore
 
-DAYS = 1.25
+DAYS = 1.0
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 

@@ -42,7 +42,7 @@ class Faults:
     @staticmethod
     def drawn(draw: random.Random) -> Faults:
         """Some faults, at some rates."""
-        highest = {"kill": 0.02, "power": 0.008, "freeze": 0.03, "disk_full": 0.01, "io_error": 0.01, "busy": 0.02,
+        highest = {"kill": 0.02, "power": 0.003, "freeze": 0.03, "disk_full": 0.01, "io_error": 0.01, "busy": 0.02,
                    "clock": 0.01}  # fmt: skip
         return Faults(**{name: draw.choice((0.0, 0.3, 1.0)) * rate for name, rate in highest.items()})
 
