@@ -14,8 +14,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from quaestor.export.noise_audit import audit_noise
 from quaestor.export.records import Records
 from tests.quaestor.export.conftest import KEY, Made, public_pem
+from tests.quaestor.export.orders import order_bundle, order_rows
 from tests.quaestor.export.serving import CALLER, OPERATOR, Server, point
 
 pytestmark = pytest.mark.slow
@@ -186,3 +188,12 @@ def test_callers_that_try_its_patience_are_sent_away(made: Made, tmp_path: Path,
     for name, (answer, took) in found.items():
         assert TRYING[name][2] in answer[:20], (name, answer[:200])
         assert took < TRYING[name][3] + 3, (name, took)
+
+
+def test_a_server_orders_and_its_records_pass_the_audit(tmp_path: Path, key: Path) -> None:
+    bundle = order_bundle(tmp_path / "bundle", 1, KEY)
+    server = Server(bundle.archive, tmp_path / "records", key)
+    status, answer = server.client().ask("/v1/orders", order_rows(5))
+    assert server.stop() == 0
+    assert (status, [row["product"] for row in answer]) == (200, [f"p{number}" for number in range(5)])
+    assert audit_noise(bundle, tmp_path / "records").holds
