@@ -72,7 +72,7 @@ def evaluated(chosen: Iteration, evaluation: Evaluation, muted: bool) -> None:
     """The gain with its interval, the lines of zero and of the gate, the two values, and what it was read from."""
     st.subheader(f"Evaluation of iteration {chosen.label}", anchor=False)
     value, lower, upper = evaluation.gain
-    columns = st.columns([2, 3, 2, 2])
+    columns = st.columns([7, 6, 3, 4])
     columns[0].metric(f"Gain ({evaluation.unit})", figure(value), help="The paired difference to the incumbent.")
     said = f"{evaluation.difference.method}; assumes {evaluation.difference.assumes}"
     columns[1].metric(

@@ -90,7 +90,7 @@ def estimate(chosen: Iteration, evaluation: Evaluation, truth: float | None, mut
     st.subheader(f"Gain of iteration {chosen.label}", anchor=False)
     value, lower, upper = evaluation.gain
     confidence = f"{evaluation.difference.confidence:.0%} interval"
-    columns = st.columns([2, 3, 2, 2])
+    columns = st.columns([7, 6, 4, 4])
     columns[0].metric(f"Gain ({evaluation.unit})", figure(value), help="The paired difference to the incumbent.")
     columns[1].metric(confidence, f"{figure(lower)} to {figure(upper)}", help=evaluation.difference.method)
     columns[2].metric("Rounds compared", f"{evaluation.pairs:,}")

@@ -126,6 +126,7 @@ def settled(page: Page) -> None:
     """Waits until the screen has run to its end and every chart on it is drawn."""
     page.get_by_test_id("stApp").wait_for()
     page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")
+    page.wait_for_function("document.querySelectorAll('[data-testid=stSkeleton]').length === 0")
     page.wait_for_timeout(300)
     for chart in page.get_by_test_id("stVegaLiteChart").all():
         chart.locator("canvas, svg").first.wait_for(state="attached")

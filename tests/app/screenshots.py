@@ -1,7 +1,8 @@
-"""Pictures of every screen for review: `python -m tests.app.screenshots [--out FOLDER] [--data FOLDER]`.
+"""Pictures of every screen for review: `python -m tests.app.screenshots [--out FOLDER] [--data FOLDER] [--tour]`.
 
-Light and dark, at 1280 pixels and on a phone. Fails where a screen raises, the browser complains, or anything but this
-machine is asked. Without a data folder it fills one like the demo's.
+Light and dark, at 1280 pixels and on a phone; with --tour the five pictures that answer a first-time analyst's
+questions. Fails where a screen raises, the browser complains, or anything but this machine is asked. Without a data
+folder it fills one like the demo's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from app.console import SCREENS
+from quaestor.registry.report import IterationReport, reports
 from quaestor.settings import Settings
 from tests.app.browser import Heard, chromium, console, settled
 from tests.app.decided import decide
@@ -26,6 +28,38 @@ LOOKS = tuple(product(("light", "dark"), SIZES))
 """Every theme at every size."""
 SPARE = 400
 """Pixels kept free below a screen's end."""
+
+REFUSED = ("needs more evidence", "rejected by the gate")
+TOUR = {
+    "what-changed": ("iteration", "waiting", "What changed from"),
+    "is-it-better": ("iteration", "waiting", "Evaluation of iteration"),
+    "is-it-safe": ("certificates", "waiting", None),
+    "why-was-it-refused": ("iteration", "refused", None),
+    "what-do-i-do-now": ("overview", None, None),
+}
+"""The questions of a first-time analyst: the screen that answers, of which iteration, and from which words on."""
+
+
+def tour(address: str, out: Path, browser: Browser, iterations: Sequence[IterationReport]) -> list[Path]:
+    """Writes one picture for each question, of the newest iteration that waits or that was refused."""
+    out.mkdir(parents=True, exist_ok=True)
+    stages = {"waiting": ("waits for approval",), "refused": REFUSED}
+    chosen = {
+        name: [each for each in iterations if each.stage in wanted and each.evaluation][-1]
+        for name, wanted in stages.items()
+    }
+    page, made = browser.new_page(viewport={"width": 1280, "height": 860}), []
+    for question, (screen, which, words) in TOUR.items():
+        named = f"?iteration={chosen[which].iteration_id[:12]}" if which else ""
+        page.goto(f"{address}/{'' if screen == 'overview' else screen}{named}")
+        settled(page)
+        if words is not None:
+            page.get_by_text(words).first.evaluate("one => one.scrollIntoView()")
+            page.evaluate("document.querySelector('[data-testid=stMain]').scrollBy(0, -90)")  # from under the header
+            settled(page)
+        made.append(out / f"{question}.png")
+        page.screenshot(path=made[-1])
+    return made
 
 
 def pictures(
@@ -62,7 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("screenshots"), help="the folder for the pictures")
     parser.add_argument("--data", type=Path, help="a data folder to show; without one a small one is made up")
+    parser.add_argument("--tour", action="store_true", help="the five pictures of the tour instead of every screen")
     given = parser.parse_args()
+    wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         data = given.data
         if data is None:
@@ -72,7 +108,12 @@ def main() -> None:
             data = settings.data
         acting = {"QUAESTOR_CONSOLE_LOCAL_APPROVER": "1"}
         with console(data, Path(folder), acting) as address, chromium() as browser:
-            made, wrong = pictures(address, given.out, browser)
+            if given.tour:
+                with Settings(data=data).store.read() as connection:
+                    known = reports(connection)
+                made = tour(address, given.out, browser, known)
+            else:
+                made, wrong = pictures(address, given.out, browser)
     print(f"{len(made)} pictures in {given.out}")
     if wrong:
         sys.exit("\n".join(wrong))

@@ -18,13 +18,14 @@ from app.acting import confirmation
 from app.console import SCREENS
 from app.queries.iterations import all_iterations
 from app.style import short
+from quaestor.registry.report import reports
 from quaestor.settings import Settings
 from quaestor.store import audit
 from tests.app.browser import browsing, chromium, console, free_port, nameless, settled
 from tests.app.decided import FORMULA, SCRIPT, Decided
 from tests.app.filled import HOSTILE, Filled
 from tests.app.provider import COOKIE_SECRET, provider
-from tests.app.screenshots import LOOKS, pictures
+from tests.app.screenshots import LOOKS, TOUR, pictures, tour
 
 pytestmark = pytest.mark.slow
 
@@ -189,7 +190,10 @@ def test_pictures_of_every_screen_are_taken_without_a_complaint(
     looks = LOOKS if named else (("light", "1280"), ("dark", "phone"))
     with console(settings.data, tmp_path, ACTING) as address, chromium() as browser:
         made, wrong = pictures(address, out, browser, looks)
+        with settings.store.read() as connection:
+            toured = tour(address, out / "tour", browser, reports(connection))
     assert wrong == []
+    assert {path.stem for path in toured} == set(TOUR)
     assert len(made) == len(TITLES) * len(looks)
     assert all(path.stat().st_size > 10_000 for path in made)
 
