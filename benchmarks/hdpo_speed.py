@@ -158,11 +158,11 @@ def _rates(case: Case, layout: Layout, scenarios: Scenarios, execution: Executio
     if case.profile:
         with profiled() as spent:
             whole = seconds(train, 1)
-        print(f"{_label(case)}: a training step takes {whole:.3f} s of {case.threads} thread(s), of which")
+        print(f"{_label(case)}: a training step takes {whole:.3f} s, of which the first of {case.threads} thread(s) is")
         for operation, share in sorted(spent.items(), key=lambda entry: -entry[1]):
             if share > 0.005 * whole:
-                print(f"  {share:.3f} s  {operation}")
-        print(f"  {whole * case.threads - sum(spent.values()):.3f} s  the rest: reading, copying, torch, the step")
+                print(f"  {share:.3f} s  in {operation}")
+        print(f"  {whole - sum(spent.values()):.3f} s  in the rest: reading, copying, torch, the step")
     return rates
 
 

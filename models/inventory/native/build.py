@@ -15,7 +15,7 @@ from pathlib import Path
 
 SOURCES = ("machine.cpp", "kernels.h")
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math")
-NATIVE = ("-march=native", "-mprefer-vector-width=512")
+NATIVE = ("-march=native", "-mprefer-vector-width=512") if platform.machine() == "x86_64" else ("-mcpu=native",)
 
 _log = logging.getLogger(__name__)
 

@@ -63,7 +63,7 @@ struct Job {
     void* cost; // (row, period)
     const void* cost_gradient;
     void* trajectory;     // (block, period, state, scenario), or null
-    int64_t* nanoseconds; // spent by operation, forwards and in reverse, of the first thread to run; or null
+    int64_t* nanoseconds; // spent by operation, forwards and in reverse; or null
     int64_t instruction_count, input_count, uniform_count, state_count, column_count, parameter_count, first_state,
         cost_column, rows, periods, block, problems, tasks, threads;
 };
@@ -324,14 +324,16 @@ template <class T> class Worker {
 
 template <class T> void run(const Job& job, bool reverse) {
     std::atomic<int64_t> next{0};
-    auto work = [&] {
+    auto work = [&](const Job& own) {
         FlushDenormals flush;
-        Worker<T> worker(job, reverse);
-        for (int64_t task; (task = next++) < job.tasks;) worker.play(task);
+        Worker<T> worker(own, reverse);
+        for (int64_t task; (task = next++) < own.tasks;) worker.play(task);
     };
+    Job silent = job; // a profile is that of the first thread
+    silent.nanoseconds = nullptr;
     std::vector<std::thread> others;
-    for (int64_t k = 1; k < std::min(job.threads, job.tasks); ++k) others.emplace_back(work);
-    work();
+    for (int64_t k = 1; k < std::min(job.threads, job.tasks); ++k) others.emplace_back([&] { work(silent); });
+    work(job);
     for (auto& other : others) other.join();
 }
 

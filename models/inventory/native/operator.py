@@ -184,7 +184,7 @@ class Operator(torch.autograd.Function):
 
 @contextlib.contextmanager
 def profiled() -> Iterator[dict[str, float]]:
-    """Where the machine's time goes within this context, in seconds of one thread by operation, once it has ended."""
+    """Once the context has ended: where the machine's time went, in seconds of its first thread by operation."""
     global _nanoseconds
     _nanoseconds = np.zeros(2 * len(OPS), dtype=np.int64)
     spent: dict[str, float] = {}
