@@ -22,7 +22,11 @@ from tests.conftest import ROOT, STUDIES
 def small_studies(folder: Path) -> dict[str, Path]:
     """A payments and an inventory study that are trained and certified in seconds, by their kind."""
     world = (STUDIES / "payments" / "world.toml").read_text()
-    for usual, small in (("episodes = 10000", "episodes = 100"), ("per_episode = 400", "per_episode = 20")):
+    for usual, small in (
+        ("episodes = 10000", "episodes = 100"),
+        ("per_episode = 400", "per_episode = 20"),
+        ("budgets = [0.05, 0.1, 0.2]", "budgets = [0.1]"),
+    ):
         assert usual in world
         world = world.replace(usual, small)
     (folder / "payments.toml").write_text(world)

@@ -51,6 +51,7 @@ class Site:
             ("attribution_hours = 72", "attribution_hours = 0.25"),
             ("payments_per_episode = 400", "payments_per_episode = 50"),
             ("episodes = 10000", "episodes = 200"),
+            ("budgets = [0.05, 0.1, 0.2]", "budgets = [0.1]"),
             ("certified_budget = 0.1", "effective_size = 200.0"),
             ("share = 0.1", "share = 0.5"),
             ('{ kind = "falcon" }', '{ kind = "epsilon_greedy", epsilon = 0.1 }'),
