@@ -15,6 +15,7 @@ PLAYERS = [*WHO, "demand"]
 COLOURS = [CANDIDATE, INCUMBENT, PURPLE, GREY]
 DASHES = [[1, 0], [5, 3], [2, 2], [1, 0]]
 SHAPES = ["diamond", "circle", "triangle-up"]
+_INTERVAL = ("value", "lower", "upper")
 
 
 def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
@@ -28,13 +29,13 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[0, 1]))
     lead_times = sorted(edges["lead_time"].unique().to_list())
     lines = (
-        alt.Chart(edges)
+        alt.Chart(edges.with_columns(shade=pl.when("chosen").then(1.0).otherwise(0.35)))
         .mark_rule()
         .encode(
             x=x,
             y=y,
-            x2="x2:Q",
-            y2="y2:Q",
+            x2=alt.X2("x2:Q"),
+            y2=alt.Y2("y2:Q"),
             color=alt.Color(
                 "lead_time:O",
                 sort=lead_times,
@@ -46,17 +47,17 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
                 scale=alt.Scale(range=[0.6, 6], zero=True),
                 legend=alt.Legend(orient="top", title="flow (units a period)", tickCount=3),
             ),
-            opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.35)),
+            opacity=alt.Opacity("shade:Q", scale=None, legend=None),
             tooltip=[
-                "source",
-                "target",
+                *_words("source", "target"),
                 alt.Tooltip("flow:Q", title="mean flow (units a period)", format=",.4g"),
                 alt.Tooltip("lead_time:Q", title="lead time (periods)"),
                 alt.Tooltip("unit_cost:Q", title="purchase cost (a unit)", format="g"),
             ],
         )
     )
-    base = alt.Chart(nodes).encode(x=x, y=y)
+    painted = nodes.with_columns(paint=pl.when("chosen").then(pl.lit(CANDIDATE)).otherwise(pl.lit(GREY)))
+    base = alt.Chart(painted).encode(x=x, y=y)
     points = base.mark_point(filled=True, opacity=1).encode(
         shape=alt.Shape(
             "kind:N",
@@ -68,16 +69,15 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
             scale=alt.Scale(range=[60, 700], zero=True),
             legend=alt.Legend(orient="top", title="on hand (mean units)", tickCount=3),
         ),
-        color=alt.condition("datum.chosen", alt.value(CANDIDATE), alt.value(GREY)),
+        color=alt.Color("paint:N", scale=None, legend=None),
         tooltip=[
-            "name",
-            "kind",
+            *_words("name", "kind"),
             alt.Tooltip("on_hand:Q", title="mean on hand (units)", format=",.4g"),
             alt.Tooltip("holding_cost:Q", title="holding cost (a unit and period)", format="g"),
             alt.Tooltip("underage_cost:Q", title="underage cost (a unit)", format="g"),
         ],
     )
-    text = base.encode(text="name:N")
+    text = base.encode(text=alt.Text("name:N"))
     names = (
         text.transform_filter(alt.datum.x == furthest).mark_text(align="left", dx=14, color=GREY, fontSize=10),
         text.transform_filter(alt.datum.x != furthest).mark_text(dy=-18, color=GREY, fontSize=11),
@@ -103,12 +103,14 @@ def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
             y=alt.Y("units:Q", axis=above(f"{quantity} (units)")),
             color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame)),
             strokeDash=alt.StrokeDash("who:N", scale=_scale(DASHES), legend=_legend(frame)),
-            tooltip=["period", "who", alt.Tooltip("units:Q", format=",.4g")],
+            tooltip=[*_words("period", "who"), alt.Tooltip("units:Q", format=",.4g")],
         )
     )
-    start = alt.Chart(pl.DataFrame({"period": [counted_from], "text": ["counted from here"]})).encode(x="period:Q")
+    start = alt.Chart(pl.DataFrame({"period": [counted_from], "text": ["counted from here"]})).encode(
+        x=alt.X("period:Q")
+    )
     rule = start.mark_rule(color=LIGHT_GREY, strokeDash=[2, 2])
-    text = start.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text="text:N", y=alt.value(6))
+    text = start.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text=alt.Text("text:N"), y=alt.value(6))
     return alt.layer(rule, lines, text).properties(height=250)
 
 
@@ -117,13 +119,13 @@ def cost_chart(frame: pl.DataFrame, unit: str) -> Chart:
     base = alt.Chart(frame).encode(
         y=alt.Y("cause:N", sort=[*CAUSES, "total"], title=None),
         yOffset=alt.YOffset("who:N", sort=PLAYERS),
-        tooltip=["cause", "who", *numbers("value", "lower", "upper")],
+        tooltip=[*_words("cause", "who"), *numbers("value", "lower", "upper")],
     )
     x = alt.X("value:Q", title=f"cost ({unit})", scale=alt.Scale(zero=True))
     bars = base.mark_bar(opacity=0.75).encode(
         x=x, color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame))
     )
-    whiskers = base.mark_rule(strokeWidth=2, color=GREY).encode(x=alt.X("lower:Q"), x2="upper:Q")
+    whiskers = base.mark_rule(strokeWidth=2, color=GREY).encode(x=alt.X("lower:Q"), x2=alt.X2("upper:Q"))
     return alt.layer(bars, whiskers).properties(height=HEIGHT)
 
 
@@ -135,9 +137,12 @@ def service_chart(frame: pl.DataFrame) -> Chart:
         y=alt.Y("where:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
         yOffset=alt.YOffset("who:N", sort=PLAYERS),
         color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame)),
-        tooltip=["where", "who", *[alt.Tooltip(f"{name}:Q", format=".2%") for name in ("value", "lower", "upper")]],
+        tooltip=[
+            *_words("where", "who"),
+            *[alt.Tooltip(f"{name}:Q", format=".2%") for name in ("value", "lower", "upper")],
+        ],
     )
-    bars = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2="upper:Q")
+    bars = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2=alt.X2("upper:Q"))
     points = base.mark_point(filled=True, opacity=1, size=80).encode(
         x=alt.X("value:Q", axis=axis, scale=FREE),
         shape=alt.Shape("who:N", scale=alt.Scale(domain=PLAYERS[:3], range=SHAPES), legend=_legend(frame)),
@@ -156,12 +161,14 @@ def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
             y=alt.Y("cost:Q", axis=above(f"cost ({unit})"), scale=alt.Scale(zero=False)),
             color=alt.Color("on:N", scale=alt.Scale(domain=on, range=[LIGHT_GREY, CANDIDATE]), legend=TOP),
             strokeDash=alt.StrokeDash("on:N", scale=alt.Scale(domain=on, range=[[5, 3], [1, 0]]), legend=TOP),
-            tooltip=["epoch", "on", alt.Tooltip("cost:Q", format=".4g")],
+            tooltip=[*_words("epoch", "on"), alt.Tooltip("cost:Q", format=".4g")],
         )
     )
-    kept = alt.Chart(pl.DataFrame({"epoch": [best_epoch], "text": [f"kept: epoch {best_epoch}"]})).encode(x="epoch:Q")
+    kept = alt.Chart(pl.DataFrame({"epoch": [best_epoch], "text": [f"kept: epoch {best_epoch}"]})).encode(
+        x=alt.X("epoch:Q")
+    )
     rule = kept.mark_rule(color=GREY, strokeDash=[2, 2])
-    text = kept.mark_text(align="right", dx=-5, color=GREY, fontSize=10).encode(text="text:N", y=alt.value(6))
+    text = kept.mark_text(align="right", dx=-5, color=GREY, fontSize=10).encode(text=alt.Text("text:N"), y=alt.value(6))
     return alt.layer(rule, lines, text).properties(height=HEIGHT)
 
 
@@ -173,3 +180,9 @@ def _legend(frame: pl.DataFrame) -> alt.Legend:
     """A legend of those alone who are drawn."""
     drawn = frame["who"].unique().to_list()
     return alt.Legend(orient="top", title=None, labelLimit=0, values=[name for name in PLAYERS if name in drawn])
+
+
+def _words(*names: str) -> list[alt.Tooltip]:
+    """Tooltips as channels, as all encodings here are: plain names are checked against the whole grammar, which takes
+    longer than all the rest of a chart."""
+    return [alt.Tooltip(f"{name}:N") for name in names]
