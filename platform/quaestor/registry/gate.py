@@ -99,7 +99,9 @@ def gate(
     objections = tuple(sentence for effect, sentence in findings if effect is Effect.OBJECTION)
     if objections:
         return Verdict(Stage.REJECT, objections)
-    reasons = [f"The candidate is better: {interval}, by {evaluation.estimator} on {evaluation.evaluated_on}."]
+    # Above a margin below 0 it may be worse, by less than the study allows.
+    word = "better" if lower > 0 else f"not worse by {-params.margin:g} or more"
+    reasons = [f"The candidate is {word}: {interval}, by {evaluation.estimator} on {evaluation.evaluated_on}."]
     if certificate is not None and params.certified_budget is not None:
         bound, loss = certified(certificate, params.certified_budget)
         reasons.append(
