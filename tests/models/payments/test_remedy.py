@@ -159,6 +159,7 @@ def test_rounds_too_young_teach_without_bias() -> None:
     assert naively < truth - 0.05
 
 
+@pytest.mark.slow
 def test_a_generation_repeats_itself() -> None:
     world = PaymentsWorld(WorldParams(seed=6))
     params = replace(PARAMS, adaptive=True, warm=True, gate=True, trust=0.5)
