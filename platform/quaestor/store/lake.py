@@ -41,10 +41,12 @@ _GUARD = threading.Lock()
 @dataclass(frozen=True)
 class Lake:
     """catalog: PostgreSQL's connection string; its password may as well come from PGPASSWORD or a password file.
-    data: the folder or object-store prefix of the rows."""
+    data: the folder or object-store prefix of the rows of a lake that is made here; named: whether the address said so,
+    or any place that the catalog tells will do."""
 
     catalog: str
     data: str
+    named: bool = False
 
     def __str__(self) -> str:
         return PREFIX + _SECRET.sub("password=…", self.catalog)
@@ -63,7 +65,7 @@ def parse(address: str, folder: Path) -> Lake:
     named = _DATA.search(catalog)
     data = named.group(1).strip("'") if named else str(folder)
     data = data if "://" in data else str(Path(data).absolute())
-    return Lake(_DATA.sub("", catalog).strip(), data.rstrip("/") + "/")
+    return Lake(_DATA.sub("", catalog).strip(), data.rstrip("/") + "/", named is not None)
 
 
 @contextmanager
@@ -160,11 +162,18 @@ def _attach(lake: Lake) -> duckdb.DuckDBPyConnection:
     instance = duckdb.connect(config=CONFIG)
     for name in ("ducklake", "postgres_scanner", *(["httpfs"] if "://" in lake.data else [])):
         instance.execute(f"load '{_extension(name)}'")
-    if "://" not in lake.data:
-        Path(lake.data).mkdir(parents=True, exist_ok=True)
     catalog, data = (text.replace("'", "''") for text in (lake.catalog, lake.data))
+    attach = f"attach 'ducklake:postgres:{catalog}' as store"
     try:
-        instance.execute(f"attach 'ducklake:postgres:{catalog}' as store (data_path '{data}')")
+        try:
+            path = f", data_path '{data}'" if lake.named else ""
+            instance.execute(f"{attach} (create_if_not_exists false{path})")
+        except duckdb.InvalidInputException as error:
+            if "creating a new DuckLake is explicitly disabled" not in str(error):
+                raise
+            if "://" not in lake.data:
+                Path(lake.data).mkdir(parents=True, exist_ok=True)
+            instance.execute(f"{attach} (data_path '{data}')")
         instance.execute(f"attach '{catalog}' as turns (type postgres)")
     except duckdb.Error as error:
         cause = str(error).replace(lake.catalog, str(lake).removeprefix(PREFIX)).strip().splitlines()

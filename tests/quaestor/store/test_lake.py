@@ -113,6 +113,16 @@ def test_a_backup_of_a_file_fills_a_lake_and_back(settings: Settings, tmp_path: 
     assert contents(again.store) == contents(on_file.store)
 
 
+def test_another_machine_finds_the_rows_by_the_catalog(settings: Settings, tmp_path: Path) -> None:  # noqa: F811
+    ingest_file(settings.store, "decisions", write(tmp_path, "d.parquet", [decision(n) for n in range(30)]))
+    elsewhere = Settings(data=tmp_path / "elsewhere")
+    assert elsewhere.store.exists()
+    assert dump(elsewhere.store) == dump(settings.store)
+    moved = Settings(data=tmp_path / "elsewhere", store_at=f"{settings.store_at} data_path={tmp_path / 'other'}")
+    with pytest.raises(QuaestorError, match="does not match existing data path"):
+        moved.store.exists()
+
+
 def test_an_address_says_where_rows_lie(tmp_path: Path) -> None:
     lake = parse("ducklake:postgres:dbname=q password='a b' data_path=s3://bucket/q host=db", tmp_path)
     assert (lake.catalog, lake.data) == ("dbname=q password='a b' host=db", "s3://bucket/q/")
