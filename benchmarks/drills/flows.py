@@ -259,7 +259,7 @@ def _candidate() -> str:
 
     with Settings().store.read() as connection:
         rows = connection.execute(
-            "select iteration_id from iterations where system = 'drill-shops' and manifest->'configuration'->>'role' = "
-            "'candidate'"
+            "select iteration_id from iterations where system = 'drill-shops' "
+            "and json_extract_string(manifest, '$.configuration.role') = 'candidate'"
         ).fetchall()
     return str(rows[0][0])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quaestor.errors import QuaestorError
 from quaestor.export.bundle import open_bundle
+from quaestor.export.contents import ARCHIVE, archive_bytes, read_contents
 from quaestor.registry.certificates import episodes_path
 from quaestor.registry.iteration import MANIFEST
 from quaestor.registry.judging import CERTIFICATE
@@ -28,20 +29,31 @@ def damages(store: Store, data_folder: Path) -> list[str]:
         *(f"Iteration {name[:12]} is on record and its folder is gone."
           for name in registered if not (data_folder / "iterations" / name).is_dir()),
         *(f"The bundle {folder} is on record and gone." for folder in exported if not Path(folder).is_dir()),
+        *(f"The archive of the bundle {folder} is gone; export the iteration again."
+          for folder in exported if Path(folder).is_dir() and not Path(folder + ARCHIVE).exists()),
     ]  # fmt: skip
     for folder in _visible(data_folder / "iterations"):
         found += [f"{folder}/{name} is missing or was changed." for name in _changed(folder)]
     for system in _visible(data_folder / "bundles"):
-        for path in _visible(system):
-            try:
-                open_bundle(path)
-            except QuaestorError as error:
-                found.append(str(error))
+        for folder in (path for path in _visible(system) if path.is_dir()):
+            found += _bundle_damages(folder)
     for digest in {certificate["costs_digest"] for certificate in certified}:
         path = episodes_path(data_folder, digest)
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             found.append(f"{path}, the episodes of a certificate, is missing or was changed.")
     return found
+
+
+def _bundle_damages(folder: Path) -> Iterator[str]:
+    """A bundle's folder is opened as if it were to decide; its archive must say the same to the byte."""
+    try:
+        open_bundle(folder)
+    except QuaestorError as error:
+        yield str(error)
+        return
+    archive = folder.with_name(folder.name + ARCHIVE)
+    if archive.exists() and archive.read_bytes() != archive_bytes(read_contents(folder)):
+        yield f"{archive} differs from its folder; export the iteration again."
 
 
 def _visible(folder: Path) -> list[Path]:
