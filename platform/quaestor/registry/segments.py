@@ -11,10 +11,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.log.batch import LoggedBatch, MaturedBatch
+from quaestor.ope.contributions import Contributions, from_terms
 from quaestor.ope.dr import dr
-from quaestor.ope.interval import Interval, normal_interval, paired_interval
-from quaestor.ope.protocol import paired_difference
-from quaestor.ope.target_rounds import TargetRounds, target_rounds
+from quaestor.ope.interval import Interval, normal_interval
+from quaestor.ope.target_rounds import target_rounds
 
 FEATURES, LEVELS, MOVES = 12, 12, 40
 """How many category features, levels of each, and moves between actions are kept; what is rarer is left out."""
@@ -77,15 +77,23 @@ def by_segment(
     predicted (round, action): from an oracle fitted on other rounds. Intervals hold for each segment by itself: of
     many, a few miss. Levels with fewer than 30 rounds are left out.
     """
-    rounds = target_rounds(batch, candidate, predicted), target_rounds(batch, incumbent, predicted)
-    changed = 0.5 * np.abs(candidate - incumbent).sum(axis=1)
+    new, old = (dr(target_rounds(batch, target, predicted)) for target in (candidate, incumbent))
+    earned = from_terms(batch.reward)
+    changed = from_terms(0.5 * np.abs(candidate - incumbent).sum(axis=1))
 
-    def segment(feature: str, level: str, index: NDArray[np.int64]) -> Segment:
-        return _segment(feature, level, (rounds[0].rows(index), rounds[1].rows(index)), changed[index], confidence)
+    def segment(feature: str, level: str, parts: tuple[Contributions, ...]) -> Segment:
+        whole, first, second, moved = parts
+        found = (normal_interval(each, confidence) for each in (whole, first, second, first.minus(second), moved))
+        return Segment(feature, level, len(whole.influence), *found)
 
+    sides = (earned, new, old, changed)
+    terms = [each.terms for each in sides]  # of linear estimates, so that a segment's value is a mean of its own
     return Segments(
-        everything=segment(ALL, ALL, np.arange(len(batch))),
-        segments=tuple(segment(*each) for each in _levels(batch.logged)),
+        everything=segment(ALL, ALL, sides),
+        segments=tuple(
+            segment(feature, level, tuple(from_terms(each[index]) for each in terms))
+            for feature, level, index in _levels(batch.logged)
+        ),
         moves=_moves(batch.logged.actions, candidate, incumbent),
     )
 
@@ -99,22 +107,6 @@ def _levels(logged: LoggedBatch) -> Iterator[tuple[str, str, NDArray[np.int64]]]
             if count >= LEAST_ROUNDS:
                 index = (values == level).arg_true().cast(pl.Int64).to_numpy()
                 yield name.removeprefix("category_"), str(level), index
-
-
-def _segment(
-    feature: str, level: str, rounds: tuple[TargetRounds, TargetRounds], changed: NDArray[np.float64], confidence: float
-) -> Segment:
-    new, old = rounds
-    return Segment(
-        feature=feature,
-        level=level,
-        rounds=len(new),
-        observed=paired_interval(new.reward, confidence),
-        candidate=normal_interval(dr(new), confidence),
-        incumbent=normal_interval(dr(old), confidence),
-        gain=normal_interval(paired_difference(dr, new, old), confidence),
-        changed=paired_interval(changed, confidence),
-    )
 
 
 def _moves(
