@@ -15,7 +15,7 @@ from quaestor.store.append import Table, ensure_key_hashes
 
 MEMORY = "128MB"
 """What DuckDB may hold while rows enter; what is staged beyond it goes to a temporary folder."""
-COMPARING = "512MB"
+COMPARING = "320MB"
 """What it may hold once the file has been read."""
 ROW_GROUP = 122_880
 """Rows that DuckDB writes as one; handed over in such batches, they are written as they come, by every thread."""
