@@ -23,6 +23,9 @@ TERM_START = (LEAST, LEAST, 0.01)
 RECENT_START = (0.02, 0.01, 0.02)
 BASE = 25.0
 """Variance of the level that all actions share: wide, for rewards may be rare."""
+PARTED = 0.5
+"""A change of more than this share of the lasting variance parts a category. Effects that are drawn anew change by
+twice their variance, but the few steps of expectation maximisation get there from below."""
 STEPS = 3
 """Steps of expectation maximisation at each visit of a block, as a rule."""
 
@@ -120,12 +123,12 @@ class AdditiveFit:
         )
 
     def part(self) -> bool:
-        """Parts every category whose effects on single actions have changed by more than they last; from now on older
-        rounds and recent ones read tables that know nothing of each other. Returns whether there is one."""
+        """Parts every category whose effects on single actions have changed nearly as much as they last; from now on
+        older rounds and recent ones read tables that know nothing of each other. Returns whether there is one."""
         change = {number: self.categories + 1 + number for number in range(self.categories)}
         for number, other in change.items():
             lasts, changed = (self.tables[place].prior.own.mean() for place in (number, other))
-            if changed > lasts:
+            if changed > PARTED * lasts:
                 self.parted.append(number)
                 old, new = self.tables[number], self.tables[other]
                 none = np.zeros((1, self.rows.actions))

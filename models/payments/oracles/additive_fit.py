@@ -48,7 +48,7 @@ def _fit(
 ) -> AdditiveOracle:
     sizes = [len(feature.levels) + 1 for feature in features.category]
     fit = AdditiveFit(rows, sizes, described, recent)
-    if parent is not None:
+    if parent is not None and not recent:  # after a change, what the parent knows is neither what was nor what is
         fit.start_from(parent, features)
     rows.thin(params.head)
     fit.begin()
