@@ -22,8 +22,8 @@ Execution: TypeAlias = Literal["auto", "eager", "native", "captured"]
 play the same Python, traced (models/inventory/native). captured: a CUDA graph of the whole episode and its gradient
 (captured.py). auto: what suits the device and pays, or else eager."""
 
-WORTH_A_TRACE = 4096
-"""Scenario-periods from which `auto` takes the fraction of a second that a trace costs."""
+WORTH_A_TRACE = 8192
+"""Scenarios × periods × edges from which `auto` takes the fraction of a second that a trace costs."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def play(
 
     Raises UnsupportedError where `native` or `captured` is asked for and cannot be had.
     """
-    way = _way(scenarios) if execution == "auto" else execution
+    way = _way(layout, scenarios) if execution == "auto" else execution
     if plays is None and way != "eager":
         if not isinstance(policy, nn.Module):
             reason = UnsupportedError("policy that is no torch module")
@@ -83,8 +83,8 @@ def play(
     return eager_play(layout, policy, policy.window, scenarios, noise, plays)
 
 
-def _way(scenarios: Scenarios) -> Execution:
+def _way(layout: Layout, scenarios: Scenarios) -> Execution:
     if scenarios.demand.device.type == "cuda":
         return "captured" if torch.is_grad_enabled() else "eager"
-    worth_it = scenarios.batch * scenarios.periods >= WORTH_A_TRACE
+    worth_it = scenarios.batch * scenarios.periods * layout.edges >= WORTH_A_TRACE
     return "native" if worth_it and scenarios.demand.device.type == "cpu" else "eager"

@@ -223,7 +223,7 @@ def test_what_the_machine_does_not_know_is_played_by_torch() -> None:
 def test_without_a_compiler_torch_plays(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    layout, policy, scenarios = drawn("one store", "mlp", 1000, 5, torch.float32)
+    layout, policy, scenarios = drawn("one store", "mlp", 2000, 5, torch.float32)
     with_it = rollout(layout, policy, scenarios)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
