@@ -156,6 +156,7 @@ def test_the_bounds_shown_are_the_certificates(settings: Settings, filled: Fille
         assert f"{certificate.bounds[-1]:.4g}" in test.header[0].value.replace("\\", "")
 
 
+@pytest.mark.slow
 def test_an_expired_certificate_says_so_wherever_it_is_shown(settings: Settings, filled: Filled) -> None:
     certificate = report_of(settings, filled.graph).certificate
     assert certificate is not None
@@ -169,6 +170,7 @@ def test_what_a_person_closed_is_not_offered_again(settings: Settings, filled: F
     assert not any("promote" in command for command in commands(opened("overview")))
 
 
+@pytest.mark.slow
 def test_a_broken_iteration_says_so_and_hides_no_other(settings: Settings, filled: Filled) -> None:
     keep(settings.store, filled.graph, EVALUATION, {"unheard_of": 1}, filled.base_stock)
     for screen, test in tour():
@@ -183,6 +185,7 @@ def test_a_broken_iteration_says_so_and_hides_no_other(settings: Settings, fille
     assert other.header[0].value == plain(report_of(settings, filled.first).sentence())
 
 
+@pytest.mark.slow
 def test_other_evidence_that_cannot_be_read_is_one_sentence(settings: Settings, filled: Filled) -> None:
     keep(settings.store, filled.second, SEGMENTS, {"unheard_of": 1}, filled.first)
     for screen in ("iteration", "payments"):
@@ -214,6 +217,7 @@ def started(code: str, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_busy_store_is_one_plain_sentence_and_opens_when_it_is_free(held: subprocess.Popen[str]) -> None:
     for screen, test in tour():
         assert not test.exception, screen
@@ -227,6 +231,7 @@ def test_a_busy_store_is_one_plain_sentence_and_opens_when_it_is_free(held: subp
     assert test.header
 
 
+@pytest.mark.slow
 def test_the_console_opens_while_another_process_writes(settings: Settings, filled: Filled) -> None:
     code = HOLD + (
         "import time\nstore = Store(Path(sys.argv[1]))\nprint('writing', flush=True)\n"
