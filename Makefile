@@ -55,7 +55,7 @@ simulate: install
 
 # Every screen of the console, light and dark, on a desk and on a phone.
 screenshots: install
-	$(BIN)/python -m tests.app.screenshots --out screenshots
+	$(BIN)/python -m tests.app.screenshots --out screenshots $(if $(DATA),--data $(DATA))
 
 bench: install
 	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -v '^__'); do \
