@@ -72,11 +72,12 @@ def main() -> None:
     report(rows, arguments.json)
 
 
-def _windows(layout: Layout, demand: Floats, calendar: Floats, seed: int) -> list[Scenarios]:
-    return [
+def _windows(layout: Layout, demand: Floats, calendar: Floats, seed: int) -> tuple[Scenarios, Scenarios, Scenarios]:
+    train_on, dev, test = (
         scenarios_from_demand(layout, demand[:, :, first:end], calendar[first:end], HISTORY, seed)
         for first, end in (TRAIN, DEV, TEST)
-    ]
+    )
+    return train_on, dev, test
 
 
 def _many_warehouses(
@@ -88,13 +89,13 @@ def _many_warehouses(
         "HDPO, graph": (learned, HDPOParams(epochs, batch=36, learning_rate=3e-3, patience=epochs, seed=seed))
     }
     few = HDPOParams(max(epochs // 2, 2), batch=36, learning_rate=0.05, seed=seed)
-    for name, params in {
+    classical: dict[str, PolicyParams] = {
         "newsvendor": NewsvendorParams(window=HISTORY),
         "newsvendor, learned quantile": NewsvendorParams(quantile="learned", window=HISTORY),
         "base stock": BaseStockParams(window=HISTORY),
         "echelon base stock": EchelonBaseStockParams(window=HISTORY),
-    }.items():
-        fits[name] = (params, few)
+    }
+    fits |= {name: (params, few) for name, params in classical.items()}
     profits, took = {}, {}
     for name, (params, hdpo) in fits.items():
         start = time.perf_counter()

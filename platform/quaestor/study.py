@@ -37,7 +37,7 @@ def parse(record_type: type[Record], mapping: Mapping[str, Any], where: str) -> 
     Raises UsageError for an unknown key (with the nearest known one), a missing key, a value of the wrong
     type, or a value that the dataclass itself refuses.
     """
-    hints = _hints(record_type)
+    hints = _hints(typing.cast(Any, record_type))
     fields = {field.name: field for field in dataclasses.fields(record_type) if field.init}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
