@@ -13,6 +13,7 @@ import tenacity
 
 from quaestor.errors import QuaestorError, StoreBusyError, StoreDamagedError
 from quaestor.store import fencing, lake
+from quaestor.store.append import ensure_key_hashes
 from quaestor.store.lake import Lake
 from quaestor.store.migration import applied_version, migrate, migrations
 
@@ -63,6 +64,7 @@ class Store:
             connection.begin()
             try:
                 fencing.prove_carried(connection, self.path)
+                ensure_key_hashes(connection)
                 yield connection
                 before_commit()
                 connection.commit()

@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from quaestor.store.append import Table, ensure_key_hashes
+from quaestor.store.append import Table
 
 MEMORY = "128MB"
 """What DuckDB may hold while rows enter; what is staged beyond it goes to a temporary folder."""
@@ -57,7 +57,6 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"set memory_limit = '{MEMORY}'")
     connection.execute("set preserve_insertion_order = false")  # every reader orders rows itself
     connection.execute("set write_buffer_row_group_count = 1")  # row groups are written as they fill
-    ensure_key_hashes(connection)
 
 
 def stage(connection: duckdb.DuckDBPyConnection, table: Table, name: str) -> None:

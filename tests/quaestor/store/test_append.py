@@ -12,6 +12,7 @@ from quaestor.log import formats
 from quaestor.log.ingest import ingest_file
 from quaestor.settings import Settings
 from quaestor.store import events, intake, known_keys
+from quaestor.store.migration import migrate
 from tests.quaestor.events import START, decision, outcome, write
 
 
@@ -85,3 +86,15 @@ def test_another_hash_function_finds_the_same_rows(settings: Settings, tmp_path:
     assert (again.added, again.duplicate) == (1, 50)
     late = ingest_file(settings.store, "outcomes", write(tmp_path, "o.parquet", [outcome(n) for n in range(52)]))
     assert (late.added, late.refused) == (51, {"unknown_decision": 1})
+
+
+def test_rows_from_before_there_were_hashes_get_theirs(settings: Settings) -> None:
+    """As after an upgrade from the first release: whoever opens the store next completes it."""
+    with settings.store.exclusive() as (connection, _):
+        migrate(connection, 4)
+        connection.execute(
+            "insert into decisions values "
+            "('shop', 'e', '2026-01-01', 'x', 's', [], [], ['card'], null, 'card', 1, false, 'd')"
+        )
+    with settings.store.read() as connection:
+        assert connection.execute("select count(key_hash) from decisions").fetchone() == (1,)
