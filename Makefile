@@ -51,7 +51,7 @@ serve: install
 # The whole loop with faults, SEEDS runs of it; new failing seeds are kept for ever.
 SEEDS ?= 1000
 simulate: install
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 # Every screen of the console, light and dark, on a desk and on a phone.
 screenshots: install
