@@ -67,7 +67,7 @@ def test_the_rooms_of_models_know_nothing_of_each_other_but_smoothing_plays_both
 
 def test_training_needs_neither_database_nor_frames() -> None:
     """A bare machine with a GPU has numpy, torch and torch_geometric."""
-    absent = ["duckdb", "polars", "prefect", "pydantic", "pandera", "onnx", "onnxruntime", "scipy", "pyarrow"]
+    absent = ["duckdb", "polars", "prefect", "pydantic", "onnx", "onnxruntime", "scipy", "pyarrow"]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
         "import models.inventory.hdpo, models.inventory.policies.build, models.inventory.problem\n"
@@ -77,7 +77,7 @@ def test_training_needs_neither_database_nor_frames() -> None:
 
 
 def test_deciding_needs_neither_torch_nor_a_database() -> None:
-    heavy = {"torch", "duckdb", "prefect", "streamlit", "pandas", "sklearn", "onnx", "scipy", "pandera", "pydantic"}
+    heavy = {"torch", "duckdb", "prefect", "streamlit", "pandas", "sklearn", "onnx", "scipy", "pydantic"}
     code = "import sys, quaestor.export.runtime, quaestor.cli\nprint(*{name.split('.')[0] for name in sys.modules})"
     assert not heavy & set(_run(code).split())
 

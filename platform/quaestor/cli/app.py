@@ -55,7 +55,7 @@ app.command("serve")(deciding.serve)
 app.command("explain")(deciding.explain)
 
 _EXTRAS = {
-    "duckdb": "store", "pandera": "store", "tenacity": "store", "pyarrow": "store", "scipy": "store",
+    "duckdb": "store", "tenacity": "store", "pyarrow": "store", "scipy": "store",
     "onnxruntime": "runtime", "cryptography": "runtime", "fastapi": "service", "uvicorn": "service",
     "prefect": "flows", "flows": "flows", "torch": "training", "sklearn": "training",
 }  # fmt: skip
@@ -85,8 +85,10 @@ def run(commands: typer.Typer) -> None:
         if error.errno not in _DISK:
             raise
         where = f" at {error.filename}" if error.filename else ""
-        _say(f"The disk takes nothing{where}: {error.strerror}. What was written is whole; make room, or give this user "
-             "the right to write there, and run the same command again to go on.")  # fmt: skip
+        _say(
+            f"The disk takes nothing{where}: {error.strerror}. What was written is whole; make room, or give this user "
+            "the right to write there, and run the same command again to go on."
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         _say("Stopped. Run the same command again to go on.")

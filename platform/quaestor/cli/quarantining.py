@@ -18,9 +18,7 @@ quarantine_app = typer.Typer(help="Rows that were kept out, with their reasons."
 System = Annotated[str, typer.Option("--system", help="The system whose rows they are.")]
 Kind = Annotated[str, typer.Option("--kind", help="decisions, outcomes or demand.")]
 Code = Annotated[str, typer.Option("--code", help="The code of the reason, as `quaestor quarantine list` says it.")]
-Rows = Annotated[
-    list[str] | None, typer.Option("--row", help="The start of a row's digest; all where none is given.")
-]
+Rows = Annotated[list[str] | None, typer.Option("--row", help="The start of a row's digest; all where none is given.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="column=value, set anew in all of these rows.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who asks; whoever runs this where not given.")]
