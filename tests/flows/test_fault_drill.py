@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.fault_drill import drill
 
-KILLS = 3
+KILLS = 1
 
 
 @pytest.mark.slow
