@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Hashable
 from dataclasses import fields
@@ -22,6 +23,9 @@ MOST_KINDS = 16
 """Sets of lead times from which on a program for each costs more than it gains."""
 
 _traced: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Traced | UnsupportedError]] = weakref.WeakKeyDictionary()
+
+_alone = threading.Lock()
+"""Tracing puts other tensors in a policy's place for a while: whoever reads its weights meanwhile would read those."""
 
 
 def native_play(
@@ -68,7 +72,9 @@ def _play_alike(
     noise: ObservationNoise | None,
     stacked: dict[str, Tensor] | None,
 ) -> tuple[Tensor, State]:
-    found = _trace_of(layout, own, policy, window, scenarios.calendar.shape[1], noise is not None)
+    with _alone:
+        found = _trace_of(layout, own, policy, window, scenarios.calendar.shape[1], noise is not None)
+        weights = {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
     sources = _sources(layout, own, window, scenarios, noise)
     dtype = layout.holding_cost.dtype
     start = torch.cat((scenarios.on_hand, scenarios.in_transit.flatten(1)), dim=1)
@@ -78,7 +84,7 @@ def _play_alike(
         raise UnsupportedError("gradient of demand, terms or noise")
     if stacked is None:
         problems = 1
-        parameters = found.parameters({**dict(policy.named_parameters()), **dict(policy.named_buffers())})
+        parameters = found.parameters(weights)
     else:
         problems = len(next(iter(stacked.values())))
         parameters = torch.func.vmap(found.parameters)(stacked)
