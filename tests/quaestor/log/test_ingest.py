@@ -52,7 +52,7 @@ def test_the_same_rows_in_another_file_are_harmless(settings: Settings, tmp_path
     assert (summary.added, summary.duplicate, summary.refused) == (10, 11, {})
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
 def test_shards_in_any_order_give_the_same_store(tmp_path: Path, seed: int) -> None:
     rows = [("decisions", decision(n)) for n in range(40)] + [("outcomes", outcome(n)) for n in range(0, 40, 3)]
     rows += [("outcomes", outcome(3)), ("decisions", decision(7))]  # duplicates
