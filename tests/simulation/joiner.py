@@ -89,7 +89,7 @@ class Joiner:
         taught = {}
         for event_id, decision in self.decisions.items():
             closes = decision["decided_at"] + window
-            if closes <= as_of:
+            if closes <= as_of and not decision.get("fallback"):  # where the policy failed, nothing is learnt
                 found = [(key[1], row["reward"]) for key, row in self.outcomes.items()
                          if key[0] == event_id and row["observed_at"] <= closes]  # fmt: skip
                 taught[event_id] = max(found)[1] if found else default

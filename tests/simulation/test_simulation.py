@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.many import kept_seeds, simulate_one
 from tests.simulation.plants import PLANTS
 
-NEW_SEEDS = 2
+NEW_SEEDS = 12
 FOUND_WITHIN = 200
 
 
