@@ -46,6 +46,27 @@ def add_floored(graph: Graph, probabilities: str, count: str, mask: str, floor: 
     )
 
 
+def rest_to_best(
+    shares: NDArray[np.float64], best: NDArray[np.float64], eligible: NDArray[np.bool_], floor: float
+) -> NDArray[np.float64]:
+    """Each eligible action but the best takes its share (round, action), of at most 1/K, or floor/K where that is
+    more; the best takes the rest, which is 1/K or more. A share above the floor costs nothing to keep there."""
+    least = floor / eligible.sum(axis=1, keepdims=True)
+    others = np.where(eligible & (best == 0), np.maximum(shares, least), 0.0)
+    return np.asarray(others + best * (1.0 - others.sum(axis=1, keepdims=True)))
+
+
+def add_rest_to_best(graph: Graph, shares: str, best: str, count: str, eligible: str, floor: float) -> str:
+    """Adds the same to a graph; best (round, action) and count (round, 1) are doubles."""
+    one, zero = graph.constant(np.array(1.0)), graph.constant(np.array(0.0))
+    is_other = graph.op("And", eligible, graph.op("Not", graph.cast(best, TensorProto.BOOL)))
+    if floor:
+        shares = graph.op("Max", shares, graph.op("Div", graph.constant(np.array(floor)), count))
+    others = graph.op("Where", is_other, shares, zero)
+    rest = graph.op("Sub", one, graph.op("ReduceSum", others, graph.constant(np.array([1])), keepdims=1))
+    return graph.op("Add", others, graph.op("Mul", best, rest))
+
+
 def refuse_floor(floor: float) -> None:
     """Raises ValueError for a floor that is not a share."""
     if not 0 <= floor < 1:

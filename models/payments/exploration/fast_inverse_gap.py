@@ -7,9 +7,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
-from models.payments.exploration.best import add_best, add_floored, best_eligible, floored, refuse_floor
+from models.payments.exploration.best import (
+    add_best,
+    add_rest_to_best,
+    best_eligible,
+    refuse_floor,
+    rest_to_best,
+)
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 
@@ -40,21 +45,14 @@ class FastInverseGap:
         loss = np.maximum(1 - beliefs.scores, _LEAST)
         least = (best * loss).sum(axis=1, keepdims=True)
         gap = np.where(eligible, loss - least, 0.0)
-        others = np.where(eligible & (best == 0), least / (count * least + self.gamma * gap), 0.0)
-        return floored(others + best * (1 - others.sum(axis=1, keepdims=True)), eligible, self.floor)
+        return rest_to_best(least / (count * least + self.gamma * gap), best, eligible, self.floor)
 
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
-        best, count, mask = add_best(graph, beliefs.scores, eligible)
-        one, zero = graph.constant(np.array(1.0)), graph.constant(np.array(0.0))
-        axis = graph.constant(np.array([1]))
+        best, count, _ = add_best(graph, beliefs.scores, eligible)
+        one, axis = graph.constant(np.array(1.0)), graph.constant(np.array([1]))
         loss = graph.op("Max", graph.op("Sub", one, beliefs.scores), graph.constant(np.array(_LEAST)))
         least = graph.op("ReduceSum", graph.op("Mul", best, loss), axis, keepdims=1)
-        gap = graph.op("Where", eligible, graph.op("Sub", loss, least), zero)
-        scaled = graph.op("Mul", gap, graph.constant(np.array(self.gamma)))
-        share = graph.op("Div", least, graph.op("Add", graph.op("Mul", count, least), scaled))
-        is_other = graph.op("And", eligible, graph.op("Not", graph.cast(best, TensorProto.BOOL)))
-        others = graph.op("Where", is_other, share, zero)
-        rest = graph.op("Sub", one, graph.op("ReduceSum", others, axis, keepdims=1))
-        weighted = graph.op("Add", others, graph.op("Mul", best, rest))
-        return add_floored(graph, weighted, count, mask, self.floor)
+        scaled = graph.op("Mul", graph.op("Sub", loss, least), graph.constant(np.array(self.gamma)))
+        shares = graph.op("Div", least, graph.op("Add", graph.op("Mul", count, least), scaled))
+        return add_rest_to_best(graph, shares, best, count, eligible, self.floor)

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from models.payments.exploration.best import add_best, add_floored, best_eligible, floored, refuse_floor
+from models.payments.exploration.best import (
+    add_best,
+    add_rest_to_best,
+    best_eligible,
+    refuse_floor,
+    rest_to_best,
+)
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 
@@ -18,7 +24,8 @@ from models.payments.graph import Graph
 class InverseGap:
     """p_a = 1 / (K + γ(f_best − f_a)) for every eligible action but the best, which takes the rest.
 
-    SquareCB (Foster and Rakhlin, arXiv 2002.04926, equation 2). No eligible action falls below `floor`/K.
+    SquareCB (Foster and Rakhlin, arXiv 2002.04926, equation 2). No eligible action falls below `floor`/K: what would
+    is raised to it, and the best gives that up.
     """
 
     kind: Literal["inverse_gap"] = "inverse_gap"
@@ -38,24 +45,16 @@ class InverseGap:
         count = eligible.sum(axis=1, keepdims=True)
         top = np.where(best > 0, scores, 0.0).sum(axis=1, keepdims=True)
         gap = np.where(eligible, top - scores, 0.0)
-        others = np.where(eligible & (best == 0), 1.0 / (count + self.gamma * gap), 0.0)
-        weighted = others + best * (1.0 - others.sum(axis=1, keepdims=True))
-        return floored(weighted, eligible, self.floor)
+        return rest_to_best(1.0 / (count + self.gamma * gap), best, eligible, self.floor)
 
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
         scores = beliefs.scores
-        best, count, mask = add_best(graph, scores, eligible)
-        one, zero = graph.constant(np.array(1.0)), graph.constant(np.array(0.0))
+        best, count, _ = add_best(graph, scores, eligible)
         axis = graph.constant(np.array([1]))
         is_best = graph.cast(best, TensorProto.BOOL)
-        top = graph.op("ReduceSum", graph.op("Where", is_best, scores, zero), axis, keepdims=1)
-        gap = graph.op("Where", eligible, graph.op("Sub", top, scores), zero)
-        inverse = graph.op(
-            "Div", one, graph.op("Add", count, graph.op("Mul", gap, graph.constant(np.array(self.gamma))))
-        )
-        is_other = graph.op("And", eligible, graph.op("Not", is_best))
-        others = graph.op("Where", is_other, inverse, zero)
-        rest = graph.op("Sub", one, graph.op("ReduceSum", others, axis, keepdims=1))
-        weighted = graph.op("Add", others, graph.op("Mul", best, rest))
-        return add_floored(graph, weighted, count, mask, self.floor)
+        top = graph.op("Where", is_best, scores, graph.constant(np.array(0.0)))
+        top = graph.op("ReduceSum", top, axis, keepdims=1)
+        gap = graph.op("Mul", graph.op("Sub", top, scores), graph.constant(np.array(self.gamma)))
+        shares = graph.op("Reciprocal", graph.op("Add", count, gap))
+        return add_rest_to_best(graph, shares, best, count, eligible, self.floor)
