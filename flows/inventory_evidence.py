@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flows.inventory_problem import Recorded
 from flows.studies import InventoryStudy
 from models.inventory.graph_export import GraphRunner
+from models.inventory.layout import Layout
 from models.inventory.scenarios import Scenarios
 from models.smoothing.inventory_periods import period_costs
 from models.smoothing.noise import NoiseScales
@@ -22,6 +23,7 @@ from quaestor.registry.judging import EVALUATION, has, keep
 from quaestor.registry.played import evaluate_played
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
+from quaestor.simulation.network import OwnTerms
 from quaestor.simulation.period import Stock
 from quaestor.simulation.scenarios import SCENARIOS, PlainScenarios, scenarios_json
 from quaestor.store import audit
@@ -142,4 +144,13 @@ def kept_scenarios(study: InventoryStudy, recorded: Recorded) -> PlainScenarios:
         demand=recorded.panel.units[rows][:, :, slice(*windows.test)],
         calendar=test.calendar.double().numpy(),
         opening=Stock(test.on_hand[rows].double().numpy(), test.in_transit[rows].double().numpy()),
+        terms=own_terms(recorded.problem.layout, rows),
     )
+
+
+def own_terms(layout: Layout, rows: NDArray[np.int64]) -> OwnTerms | None:
+    """The terms of the scenarios with these numbers; None where all share the network's."""
+    if layout.batch == 1:
+        return None
+    costs = (getattr(layout, name)[rows].double().numpy() for name in ("holding_cost", "underage_cost", "unit_cost"))
+    return OwnTerms(*costs, layout.lead_time[rows].numpy())

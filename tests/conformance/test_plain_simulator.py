@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,23 +10,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.inventory_evidence import own_terms
 from models.inventory.feasibility import ration
 from models.inventory.graph_export import inventory_graph
-from models.inventory.layout import layout_of
+from models.inventory.layout import Layout, layout_of, terms_of, with_terms
 from models.inventory.network import Network
 from models.inventory.observation import Observation
 from models.inventory.period import Play
 from models.inventory.policies.base_stock import BaseStockParams
-from models.inventory.policies.build import build_policy
+from models.inventory.policies.build import PolicyParams, build_policy
+from models.inventory.policies.graph import GraphParams
 from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios
 from quaestor.errors import UsageError
 from quaestor.export.inventory_policy import InventoryPolicy
 from quaestor.export.spec import InventorySpec
 from quaestor.simulation.figures import CAUSES, cost, costs_by_cause, service_level
-from quaestor.simulation.network import PlainNetwork, Terms, on_terms, plain_network
+from quaestor.simulation.network import PlainNetwork, Terms, on_own_terms, on_terms, plain_network
 from quaestor.simulation.period import Stock
-from quaestor.simulation.play import Played, play, play_policy
+from quaestor.simulation.play import Played, orders_beside, play, play_policy
 from quaestor.simulation.scenarios import PlainScenarios, scenarios_from, scenarios_json
 from tests.models.inventory.networks import gamma_scenarios, networks, two_level
 
@@ -46,8 +48,8 @@ class Wishes:
         return self.desired[self.period - 1]
 
 
-def plain(scenarios: Scenarios) -> PlainScenarios:
-    """The same scenarios in numpy."""
+def plain(scenarios: Scenarios, layout: Layout | None = None) -> PlainScenarios:
+    """The same scenarios in numpy, on the terms of each where the layout has them."""
     return PlainScenarios(
         products=tuple(f"P{n}" for n in range(scenarios.batch)),
         first_period=100,
@@ -57,13 +59,27 @@ def plain(scenarios: Scenarios) -> PlainScenarios:
         demand=scenarios.demand.double().numpy(),
         calendar=scenarios.calendar.double().numpy(),
         opening=Stock(scenarios.on_hand.double().numpy(), scenarios.in_transit.double().numpy()),
+        terms=None if layout is None else own_terms(layout, np.arange(scenarios.batch)),
     )
 
 
-@given(networks(), st.integers(0, 2**32 - 1))
+def each_on_its_own(layout: Layout, rows: int, seed: int) -> Layout:
+    """The layout with costs and lead times drawn for each scenario."""
+    chance = np.random.default_rng(seed)
+    own = {
+        field: getattr(layout, field) * torch.from_numpy(chance.uniform(0.5, 2.0, (rows, 1))).to(layout.unit_cost.dtype)
+        for field in ("holding_cost", "underage_cost", "unit_cost")
+    }
+    lead_time = torch.from_numpy(chance.integers(1, layout.longest_lead_time + 1, (rows, layout.edges)))
+    return with_terms(layout, replace(terms_of(layout), **own, lead_time=lead_time))
+
+
+@given(networks(), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=20, deadline=None)
-def test_any_network_is_played_as_by_torch(network: Network, seed: int) -> None:
+def test_any_network_is_played_as_by_torch(network: Network, seed: int, own: bool) -> None:
     layout = layout_of(network, torch.float64)
+    if own:
+        layout = each_on_its_own(layout, 2, seed)
     scenarios = gamma_scenarios(layout, 2, 7, HISTORY, seed)
     draw = torch.Generator().manual_seed(seed)
     desired = torch.rand(7, 2, layout.edges, generator=draw, dtype=torch.float64) * 12
@@ -75,7 +91,8 @@ def test_any_network_is_played_as_by_torch(network: Network, seed: int) -> None:
         assert past_demand.shape[2] == HISTORY + period, "nothing of the future is shown"
         return ration(layout, desired[period], torch.tensor(stock.on_hand)).numpy()
 
-    played = play(same, orders, plain(scenarios))
+    kept = plain(scenarios, layout)
+    played = play(same if kept.terms is None else on_own_terms(same, kept.terms), orders, kept)
     close = {"rtol": 0, "atol": 1e-9}
     for number, each in enumerate(plays):
         np.testing.assert_allclose(played.on_hand[:, number], each.before.on_hand, **close)
@@ -104,10 +121,12 @@ def test_what_is_not_served_is_missed_once(network: Network, seed: int) -> None:
     assert (served <= opening + 1e-9).all(), "nothing was ordered, so no more than the opening stock is served"
 
 
-def exported(network: Network, window: int = 4) -> InventoryPolicy:
-    """A base-stock policy of this network as it is shipped."""
-    layout = layout_of(network)
-    policy = build_policy(BaseStockParams(window=window), layout, 6.0, 0)
+def exported(
+    network: Network, window: int = 4, params: PolicyParams | None = None, own: Layout | None = None
+) -> InventoryPolicy:
+    """A policy of this network as it is shipped, base stock where none is named."""
+    layout = own or layout_of(network)
+    policy = build_policy(params or BaseStockParams(window=window), layout, 6.0, 0)
     spec = InventorySpec(
         kind="inventory",
         system="test",
@@ -119,6 +138,7 @@ def exported(network: Network, window: int = 4) -> InventoryPolicy:
         calendar=("season",),
         noise_scale=0.2,
         salt="salt",
+        own_terms=own is not None,
     )
     return InventoryPolicy(inventory_graph(policy, layout, window, 1), spec)
 
@@ -142,6 +162,45 @@ def test_an_exported_policy_costs_what_it_costs_in_torch(
     with torch.no_grad():
         total = rollout(layout, trained, scenarios)
     np.testing.assert_allclose(cost(played, WARMUP), total[:, WARMUP:].mean(dim=1).numpy() / layout.stores, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_series_on_terms_of_their_own_cost_what_they_cost_in_torch() -> None:
+    """A policy that reads the terms, and a graph that is told of them: each product on costs and lead times drawn."""
+    network, params = two_level(), GraphParams(width=4, rounds=1, window=3, calendar=1)
+    layout = each_on_its_own(layout_of(network), 5, 7)
+    policy, scenarios = exported(network, 3, params, layout), gamma_scenarios(layout, 5, 12, HISTORY, 3)
+    trained = build_policy(params, layout, 6.0, 0)
+    with torch.no_grad():
+        total = rollout(layout, trained, scenarios)
+    same, kept = plain_network(asdict(network)), plain(scenarios, layout)
+    played = play_policy(same, policy, kept)
+    np.testing.assert_allclose(cost(played, WARMUP), total[:, WARMUP:].mean(dim=1).numpy() / layout.stores, rtol=1e-4)
+    dear = play_policy(same, policy, kept, Terms(underage=5.0))
+    assert service_level(dear, WARMUP).mean() != service_level(played, WARMUP).mean(), "it is told of the dearer miss"
+    with pytest.raises(UsageError, match="lack the terms"):
+        play_policy(same, policy, replace(kept, terms=None))
+    wrong = replace(kept, terms=replace(kept.terms, unit_cost=np.ones((5, 1))))  # type: ignore[type-var]
+    with pytest.raises(UsageError, match="another network"):
+        play_policy(same, policy, wrong)
+    again = scenarios_from(scenarios_json(kept))
+    assert scenarios_json(again) == scenarios_json(kept)
+
+
+@pytest.mark.slow
+def test_two_policies_are_asked_about_the_same_stock(
+    shipped: tuple[Network, InventoryPolicy, Scenarios, PlainNetwork, Played],
+) -> None:
+    network, policy, scenarios, same, played = shipped
+    kept = plain(scenarios)
+    asked, led = orders_beside(same, policy, policy, kept)
+    np.testing.assert_array_equal(asked, led)
+    np.testing.assert_array_equal(led, played.orders)
+    other = exported(network, params=GraphParams(width=4, rounds=1, window=3), window=3)
+    asked, led = orders_beside(same, other, policy, kept)
+    np.testing.assert_array_equal(led, played.orders)
+    np.testing.assert_array_equal(asked[:, 0], play_policy(same, other, kept).orders[:, 0], "both open alike")
+    assert not np.array_equal(asked[:, 0], led[:, 0])
 
 
 @pytest.mark.slow

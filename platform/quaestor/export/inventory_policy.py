@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,12 @@ class InventoryPolicy:
     def __init__(self, graph: bytes, spec: InventorySpec, where: str = "policy.onnx") -> None:
         self.spec = spec
         self._session = Session(graph, where)
+
+    def without_noise(self) -> InventoryPolicy:
+        """The same policy as it orders when nothing is added to what it sees."""
+        silent = copy.copy(self)
+        silent.spec = replace(self.spec, noise_scale=0.0)
+        return silent
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of one row of each input, without its row axis."""
@@ -73,6 +81,9 @@ class InventoryPolicy:
         none. Noise on stock is drawn for each product and period, noise on demand for each record, once for good."""
         rows, places, lead = len(products), len(self.spec.places), self.spec.lead
         stores, window = len(self.spec.stores), self.spec.window
+        if self.spec.noise_scale == 0:
+            shapes = ((rows, places), (rows, places, lead), (rows, stores, window))
+            return {name: np.zeros(shape) for name, shape in zip(NOISES, shapes, strict=True)}
         moments = list(zip(products, periods, strict=True))
         stock = self._normals([f"stock:{product}:{period}" for product, period in moments], places * (1 + lead))
         records = [
@@ -90,8 +101,6 @@ class InventoryPolicy:
         return dict(zip(NOISES, (on_hand * scale, in_transit * scale[:, :, None], demand * stores), strict=True))
 
     def _normals(self, names: Sequence[str], count: int) -> NDArray[np.float64]:
-        if self.spec.noise_scale == 0:
-            return np.zeros((len(names), count))
         return normals(event_keys(self.spec.salt, self.spec.system, names), count)
 
 

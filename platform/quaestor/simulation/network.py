@@ -20,7 +20,9 @@ class PlainNetwork:
     """Who supplies whom and on what terms; places are warehouses and cross-docks, then stores, then suppliers follow.
 
     holding_cost (place,) and underage_cost (store,): per unit and period. unit_cost (edge,): per unit. lead_time
-    (edge,): periods. source, target (edge,): node numbers; a supplier's is the number of places or more.
+    (edge,): periods; these four have a leading axis of rows where each scenario has terms of its own. order_cost
+    (edge,): of each order, however large. source, target (edge,): node numbers; a supplier's is the number of places or
+    more.
     """
 
     places: tuple[str, ...]
@@ -30,6 +32,7 @@ class PlainNetwork:
     holding_cost: Floats
     underage_cost: Floats
     unit_cost: Floats
+    order_cost: Floats
     lead_time: Integers
     source: Integers
     target: Integers
@@ -48,6 +51,17 @@ class PlainNetwork:
     def longest_lead_time(self) -> int:
         """The longest lead time of any edge, in periods."""
         return int(self.lead_time.max())
+
+
+@dataclass(frozen=True)
+class OwnTerms:
+    """What each scenario has of its own: holding_cost (row, place), underage_cost (row, store), unit_cost and
+    lead_time (row, edge), as the network has them for all."""
+
+    holding_cost: Floats
+    underage_cost: Floats
+    unit_cost: Floats
+    lead_time: Integers
 
 
 @dataclass(frozen=True)
@@ -86,12 +100,23 @@ def plain_network(content: Mapping[str, Any]) -> PlainNetwork:
             holding_cost=np.array([node.get("holding_cost", 0.0) for node in places], dtype=np.float64),
             underage_cost=np.array([node["underage_cost"] for node in by_kind["store"]], dtype=np.float64),
             unit_cost=np.array([edge.get("unit_cost", 0.0) for edge in edges], dtype=np.float64),
+            order_cost=np.array([edge.get("order_cost", 0.0) for edge in edges], dtype=np.float64),
             lead_time=np.array([edge["lead_time"] for edge in edges], dtype=np.int64),
             source=np.array([number[edge["source"]] for edge in edges], dtype=np.int64),
             target=np.array([number[edge["target"]] for edge in edges], dtype=np.int64),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"The network cannot be read ({error}); run the study again to keep it anew.") from None
+
+
+def on_own_terms(network: PlainNetwork, own: OwnTerms) -> PlainNetwork:
+    """The network with a row of terms for each scenario; raises UsageError where they are not of this network."""
+    rows = len(own.lead_time)
+    widths = {"holding_cost": len(network.places), "underage_cost": len(network.stores)}
+    for name, array in vars(own).items():
+        if array.shape != (rows, widths.get(name, len(network.source))):
+            raise UsageError("The kept scenarios are on the terms of another network; evaluate the iteration again.")
+    return replace(network, **vars(own))
 
 
 def on_terms(network: PlainNetwork, terms: Terms) -> PlainNetwork:
@@ -101,6 +126,7 @@ def on_terms(network: PlainNetwork, terms: Terms) -> PlainNetwork:
         holding_cost=network.holding_cost * terms.holding,
         underage_cost=network.underage_cost * terms.underage,
         unit_cost=network.unit_cost * terms.purchase,
+        order_cost=network.order_cost * terms.purchase,
         lead_time=np.maximum(network.lead_time + terms.longer, 1),
     )
 

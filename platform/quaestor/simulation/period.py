@@ -8,6 +8,9 @@ import numpy as np
 
 from quaestor.simulation.network import Floats, Integers, PlainNetwork
 
+SMALLEST_ORDER = 1e-4
+"""Units from which on something is ordered, and a fixed cost paid; below it is what float arithmetic left."""
+
 
 @dataclass(frozen=True)
 class Stock:
@@ -54,14 +57,22 @@ def step(network: PlainNetwork, stock: Stock, orders: Floats, demand: Floats) ->
     costs = PeriodCosts(
         holding=np.maximum(left, 0) * network.holding_cost,
         underage=np.maximum(-left[:, warehouses:], 0) * network.underage_cost,
-        purchase=orders * network.unit_cost,
+        purchase=orders * network.unit_cost + (orders > SMALLEST_ORDER) * network.order_cost,
     )
     carried = np.maximum(left, 0) if network.unmet_is_lost else left
-    slots = stock.in_transit.shape[2]
-    slot = network.target * slots + network.lead_time - 1
-    pipeline = stock.in_transit + by_node(slot, orders, places * slots).reshape(stock.in_transit.shape)
+    pipeline = stock.in_transit + _sent(network, orders, stock.in_transit.shape[2]).reshape(stock.in_transit.shape)
     shifted = np.concatenate((pipeline[:, :, 1:], np.zeros_like(pipeline[:, :, :1])), axis=2)
     return Stock(carried + pipeline[:, :, 0], shifted), costs
+
+
+def _sent(network: PlainNetwork, orders: Floats, slots: int) -> Floats:
+    """Orders (batch, edge) where they arrive in the flattened pipeline (batch, place × slot)."""
+    slot, length = network.target * slots + network.lead_time - 1, len(network.places) * slots
+    if slot.ndim == 1:
+        return by_node(slot, orders, length)
+    sent = np.zeros((len(orders), length))
+    np.add.at(sent, (np.arange(len(orders))[:, None], slot), orders)
+    return sent
 
 
 def by_node(node: Integers, values: Floats, nodes: int) -> Floats:

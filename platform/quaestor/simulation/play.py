@@ -1,4 +1,4 @@
-"""Plays an exported order policy through scenarios."""
+"""Plays exported order policies through scenarios."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from quaestor.errors import UsageError
-from quaestor.export.inventory_policy import InventoryPolicy
-from quaestor.simulation.network import Floats, PlainNetwork, Terms, on_terms
+from quaestor.export.inventory_policy import TERMS, InventoryPolicy
+from quaestor.simulation.network import Floats, PlainNetwork, Terms, on_own_terms, on_terms
 from quaestor.simulation.period import Stock, by_node, step
 from quaestor.simulation.scenarios import PlainScenarios
 
@@ -64,22 +64,49 @@ def play_policy(
 ) -> Played:
     """Plays an exported policy, without its smoothing noise, on the network's own terms or on others.
 
-    The policy was learnt for the network as it was: other costs and lead times happen to it, it is not told of them.
-    Raises UsageError where the policy is not of this network or looks further back than demand is known.
+    A policy that was learnt for one network is not told of other costs and lead times: they happen to it. One that
+    takes each series' own terms as inputs is told of them, of lead times up to the longest that it knows. Raises
+    UsageError where the policy is not of this network or looks further back than demand is known.
     """
-    spec, own = policy.spec, terms or Terms()
+    changed = terms or Terms()
+    scenarios, on = scenarios.times(changed.demand), _network(network, scenarios, changed)
+    return play(on, orders_of(policy, on, scenarios), scenarios)
+
+
+def orders_beside(
+    network: PlainNetwork, policy: InventoryPolicy, other: InventoryPolicy, scenarios: PlainScenarios
+) -> tuple[Floats, Floats]:
+    """What two policies order of the same stock, each (batch, period, edge): the stock is what the other one brought
+    about. Raises UsageError as `play_policy` does."""
+    on = _network(network, scenarios, Terms())
+    ask, lead, asked = orders_of(policy, on, scenarios), orders_of(other, on, scenarios), list[Floats]()
+
+    def both(period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats:
+        asked.append(ask(period, stock, past_demand, calendar))
+        return lead(period, stock, past_demand, calendar)
+
+    played = play(on, both, scenarios)
+    return np.stack(asked, axis=1), played.orders
+
+
+def orders_of(policy: InventoryPolicy, network: PlainNetwork, scenarios: PlainScenarios) -> Orders:
+    """A policy as it orders in these scenarios; raises UsageError where it cannot be played in them."""
+    spec, policy = policy.spec, policy.without_noise()
     if spec.places != network.places or len(spec.edges) != len(network.source):
         raise UsageError("This policy was learnt for another network; it cannot be played on this one.")
     if scenarios.opening.on_hand.shape[1] != len(network.places) or scenarios.demand.shape[1] != len(network.stores):
         raise UsageError("The kept scenarios are of another network; evaluate the iteration again.")
-    if spec.own_terms:
-        raise UsageError("Series on costs and lead times of their own are not played again here; see its evaluation.")
+    if spec.own_terms and scenarios.terms is None:
+        raise UsageError("The kept scenarios lack the terms of each series that the policy reads; evaluate it again.")
     if spec.window > scenarios.history:
         raise UsageError(f"The policy looks {spec.window} periods back, but only {scenarios.history} are known.")
     if len(spec.calendar) != scenarios.calendar.shape[1]:
         raise UsageError("The kept scenarios lack the calendar that the policy reads; evaluate the iteration again.")
     batch = len(scenarios.products)
     silent = np.zeros((batch, len(network.places)))
+    own = {name: np.asarray(getattr(network, name), np.float64) for name in TERMS} if spec.own_terms else {}
+    if own:
+        own["lead_time"] = np.minimum(own["lead_time"], spec.lead)
 
     def orders(period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats:
         known = past_demand.shape[2]
@@ -90,6 +117,11 @@ def play_policy(
             "calendar": np.broadcast_to(calendar, (batch, len(calendar))),
             "scale": silent,
         }
-        return policy.orders(scenarios.products, [scenarios.first_period + period] * batch, inputs)
+        return policy.orders(scenarios.products, [scenarios.first_period + period] * batch, inputs | own)
 
-    return play(on_terms(network, own), orders, scenarios.times(own.demand))
+    return orders
+
+
+def _network(network: PlainNetwork, scenarios: PlainScenarios, terms: Terms) -> PlainNetwork:
+    own = network if scenarios.terms is None else on_own_terms(network, scenarios.terms)
+    return on_terms(own, terms)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from quaestor.errors import UsageError
-from quaestor.simulation.network import Floats
+from quaestor.simulation.network import Floats, OwnTerms
 from quaestor.simulation.period import Stock
 
 SCENARIOS = "scenarios"
@@ -23,7 +23,8 @@ class PlainScenarios:
     demand (product, store, history + period): units; the first `history` periods are known at the start, and the
     next `warmup` are played but not counted. calendar (history + period, feature). on_hand (product, place) and
     in_transit (product, place, lead): units. first_period: the number of the first period played. recorded: whether
-    the demand was recorded, or drawn.
+    the demand was recorded, or drawn. terms: costs and lead times of each product's own, None where all have the
+    network's.
     """
 
     products: tuple[str, ...]
@@ -34,11 +35,13 @@ class PlainScenarios:
     demand: Floats
     calendar: Floats
     opening: Stock
+    terms: OwnTerms | None = None
 
     def __post_init__(self) -> None:
         products, stores, periods = self.demand.shape
-        rows = (len(self.products), len(self.opening.on_hand), len(self.opening.in_transit))
-        if rows != (products,) * 3 or len(self.calendar) != periods or not 0 <= self.warmup < periods - self.history:
+        own = [len(array) for array in vars(self.terms).values()] if self.terms else []
+        rows = {len(self.products), len(self.opening.on_hand), len(self.opening.in_transit), *own}
+        if rows != {products} or len(self.calendar) != periods or not 0 <= self.warmup < periods - self.history:
             raise ValueError(f"demand is {products} products × {stores} stores × {periods} periods, the rest is not")
 
     @property
@@ -60,6 +63,7 @@ def scenarios_json(scenarios: PlainScenarios) -> dict[str, Any]:
         "on_hand": scenarios.opening.on_hand,
         "in_transit": scenarios.opening.in_transit,
     }
+    own = {name: array.tolist() for name, array in vars(scenarios.terms).items()} if scenarios.terms else None
     return {
         "products": list(scenarios.products),
         "first_period": scenarios.first_period,
@@ -67,6 +71,7 @@ def scenarios_json(scenarios: PlainScenarios) -> dict[str, Any]:
         "warmup": scenarios.warmup,
         "recorded": scenarios.recorded,
         **{name: array.tolist() for name, array in arrays.items()},
+        **({"terms": own} if own else {}),
     }
 
 
@@ -85,6 +90,14 @@ def scenarios_from(content: Mapping[str, Any]) -> PlainScenarios:
             opening=Stock(
                 np.array(content["on_hand"], dtype=np.float64), np.array(content["in_transit"], dtype=np.float64)
             ),
+            terms=_own_terms(content["terms"]) if "terms" in content else None,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UsageError(f"The kept scenarios cannot be read ({error}); evaluate the iteration again.") from None
+
+
+def _own_terms(content: Mapping[str, Any]) -> OwnTerms:
+    types = {"lead_time": np.int64}
+    return OwnTerms(
+        **{f.name: np.array(content[f.name], dtype=types.get(f.name, np.float64)) for f in fields(OwnTerms)}
+    )
