@@ -215,5 +215,7 @@ def _refuse_unlike(
         shapes = {(tuple(scenarios.demand.shape), scenarios.history) for scenarios in sets}
         if len(shapes) > 1 or any(not torch.equal(scenarios.calendar, sets[0].calendar) for scenarios in sets):
             raise UsageError(f"All problems need scenarios of one shape and one calendar; found {sorted(shapes)}.")
+    if layout.has_order_costs:
+        raise UsageError("Orders with a fixed cost are learned problem by problem: train each policy by itself.")
     if len({(policy.params, policy.typical_demand) for policy in policies}) > 1:
         raise UsageError("Policies that train together are built alike, with one typical_demand; these are not.")

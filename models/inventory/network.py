@@ -38,12 +38,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """Goods ordered by `target` from `source`; what is ordered in period t serves the demand of t + lead_time."""
+    """Goods ordered by `target` from `source`; what is ordered in period t serves the demand of t + lead_time.
+
+    unit_cost: for each unit. order_cost: for each order, however large.
+    """
 
     source: str
     target: str
     lead_time: int
     unit_cost: float = 0.0
+    order_cost: float = 0.0
 
     def __post_init__(self) -> None:
         name = f"edge {self.source} -> {self.target}"
@@ -52,8 +56,9 @@ class Edge:
                 f"{name}: lead_time must be 1 or more, found {self.lead_time}; an order placed in a period "
                 "arrives for the next one at the earliest."
             )
-        if self.unit_cost < 0:
-            raise ValueError(f"{name}: unit_cost must be 0 or more, found {self.unit_cost}.")
+        for what in ("unit_cost", "order_cost"):
+            if getattr(self, what) < 0:
+                raise ValueError(f"{name}: {what} must be 0 or more, found {getattr(self, what)}.")
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from models.inventory.dynamics import PeriodCost, State, step
+from models.inventory.dynamics import PeriodCost, State, orders_placed, step
 from models.inventory.feasibility import ration
 from models.inventory.layout import Layout
 from models.inventory.observation import Observation, ObservationNoise, observe
@@ -17,6 +18,15 @@ from models.inventory.scenarios import Scenarios
 
 Decision = Callable[[Layout, Observation], Tensor]
 """Desired orders (batch, edge) from what is seen."""
+
+
+@runtime_checkable
+class JumpingPolicy(Protocol):
+    """An order policy that decides whether to order at all, and can say how near it was to deciding otherwise."""
+
+    def nearness(self, layout: Layout, observation: Observation) -> Tensor:
+        """A blur of the decision, from 0 (no order) to 1, (batch, edge): only its gradient is used."""
+
 
 REMEMBERED = 1 << 17
 """Scenario-periods times edges of which eager torch remembers all it computed; beyond, it computes again in reverse."""
@@ -42,10 +52,22 @@ def play_period(
     observation: Observation,
     demand: Tensor,
 ) -> tuple[Tensor, State, PeriodCost]:
-    """Feasible orders (batch, edge), the state after the period and its cost; demand (batch, store)."""
+    """Feasible orders (batch, edge), the state after the period and its cost; demand (batch, store).
+
+    Where orders have fixed costs and gradients are wanted, the decision to order has that of a jumping policy's blur.
+    """
     orders = ration(layout, policy(layout, observation), state.on_hand)
-    following, cost = step(layout, state, orders, demand)
+    placed = None
+    if learns_jumps(layout, policy):
+        blurred = policy.nearness(layout, observation)
+        placed = orders_placed(orders) + blurred - blurred.detach()
+    following, cost = step(layout, state, orders, demand, placed)
     return orders, following, cost
+
+
+def learns_jumps(layout: Layout, policy: object) -> TypeGuard[JumpingPolicy]:
+    """Whether a gradient is wanted of decisions to order that have a fixed cost."""
+    return layout.has_order_costs and torch.is_grad_enabled() and isinstance(policy, JumpingPolicy)
 
 
 def eager_play(

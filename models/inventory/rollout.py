@@ -14,7 +14,7 @@ from models.inventory.layout import Layout
 from models.inventory.native.lowering import UnsupportedError
 from models.inventory.native.play import native_play
 from models.inventory.observation import Observation, ObservationNoise
-from models.inventory.period import Play, eager_play
+from models.inventory.period import Play, eager_play, learns_jumps
 from models.inventory.scenarios import Scenarios
 
 Execution: TypeAlias = Literal["auto", "eager", "native", "captured"]
@@ -70,6 +70,8 @@ def play(
     if plays is None and way != "eager":
         if not isinstance(policy, nn.Module):
             reason = UnsupportedError("policy that is no torch module")
+        elif learns_jumps(layout, policy):
+            reason = UnsupportedError("gradient of decisions that have a fixed cost")
         else:
             try:
                 if way == "native":

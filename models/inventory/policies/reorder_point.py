@@ -13,8 +13,11 @@ from models.inventory.observation import Observation
 from models.inventory.policies.demand_scale import demand_scale
 from models.inventory.policies.source_split import split_over_sources
 
-BLUR = 0.25
-"""Width over which the decision to order is blurred for the gradient alone, in demand scales."""
+BLUR = 0.2
+"""Width over which the decision to order is blurred for the gradient alone, in gaps."""
+
+SMALLEST_GAP = 0.1
+"""The gap below which the blur stays as it is, in demand scales."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class ReorderPointPolicy(nn.Module):
     """Orders up to S once the inventory position is at s = S − gap or below, and splits it over the sources.
 
     Optimal for one store with a fixed cost per order (Scarf 1960). Whether to order is a jump: S has the pathwise
-    gradient, while the gap has the gradient of a logistic blur of the jump (straight through), which is biased.
+    gradient, while the gap has the gradient of a logistic blur of the jump (straight through), which is biased: least
+    where a gap covers the demand of several periods, most where nearly every period orders.
     level (place,) stretches lead time plus one period of demand; gap (place,) is in demand scales.
     """
 
@@ -52,12 +56,23 @@ class ReorderPointPolicy(nn.Module):
 
     def forward(self, layout: Layout, observation: Observation) -> Tensor:
         """Desired orders (batch, edge), in units."""
+        missing, excess = self._missing(layout, observation)
+        decided = (excess >= 0).to(missing.dtype)
+        if torch.is_grad_enabled():
+            blurred = self._blurred(excess)
+            decided = decided + blurred - blurred.detach()
+        return split_over_sources(layout, missing * decided, self.source_score)
+
+    def nearness(self, layout: Layout, observation: Observation) -> Tensor:
+        """A blur of the decision to order, from 0 to 1, (batch, edge)."""
+        return self._blurred(self._missing(layout, observation)[1]).index_select(1, layout.target)
+
+    def _missing(self, layout: Layout, observation: Observation) -> tuple[Tensor, Tensor]:
+        """Units below S, and demand scales below s, (batch, place)."""
         scale = demand_scale(layout, observation.past_demand, self.typical_demand)
         position = observation.on_hand + observation.in_transit.sum(dim=2)
         missing = (self.level * (layout.longest_incoming_lead_time + 1) * scale - position).clamp(min=0)
-        excess = missing / scale - self.gap.clamp(min=0)
-        decided = (excess >= 0).to(missing.dtype)
-        if torch.is_grad_enabled():
-            blurred = torch.sigmoid(excess / BLUR)
-            decided = decided + blurred - blurred.detach()
-        return split_over_sources(layout, missing * decided, self.source_score)
+        return missing, missing / scale - self.gap.clamp(min=0)
+
+    def _blurred(self, excess: Tensor) -> Tensor:
+        return torch.sigmoid(excess / (BLUR * self.gap.detach().clamp(min=SMALLEST_GAP)))

@@ -65,7 +65,8 @@ def networks(draw: Callable) -> Network:
     for index, target in enumerate(places := warehouses + stores):
         upstream = suppliers + places[:index]
         for source in draw(st.lists(st.sampled_from(upstream), min_size=1, max_size=3, unique=True)):
-            edges.append(Edge(source, target, draw(st.integers(1, 4)), draw(cost)))
+            order_cost = draw(st.sampled_from([0.0, 0.0, 7.5]))
+            edges.append(Edge(source, target, draw(st.integers(1, 4)), draw(cost), order_cost))
     supplying = {edge.source for edge in edges}
     nodes = [Node(name, "supplier") for name in suppliers]
     for name in warehouses:

@@ -55,6 +55,7 @@ def play_scalar(
             at = period + edge.lead_time
             arrivals[edge.target][at] = arrivals[edge.target].get(at, 0.0) + quantity
         cost = sum(edge.unit_cost * sent[edge.source, edge.target] for edge in network.edges)
+        cost += sum(edge.order_cost for edge in network.edges if sent[edge.source, edge.target] > 1e-4)
         for place in network.places:
             if place.name in stores:
                 stock[place.name] -= demand[period][place.name]
