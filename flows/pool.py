@@ -1,26 +1,28 @@
-"""What the deployments need on a Prefect server: a pool with its queues, and no run that waits for a dead process.
-
-`python -m flows.pool pool | resume`, with the server's address in PREFECT_API_URL.
-"""
+"""What the deployments need on a Prefect server: a pool with its queues, and no run that waits for a dead process."""
 
 from __future__ import annotations
 
 import os
 import socket
-import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Cancelled
 
-from flows.serve import POOL
-
+POOL = "quaestor"
 QUEUES = {"events": 2, "training": 1}
 """How many runs of each kind are at work at once: a training has the machine, events pass it by."""
+STARTUP = timedelta(minutes=2)
+"""A run that has waited so long for its process was forgotten by whoever was about to start it."""
+TRIES, FRESH = 3, timedelta(hours=1)
+"""A run that crashed goes on by itself so often, and so soon after: its process was killed, or lost its server."""
 
 
 def make_pool(client: SyncPrefectClient) -> None:
@@ -39,27 +41,68 @@ def make_pool(client: SyncPrefectClient) -> None:
         client.update_work_queue(queue.id, concurrency_limit=limit)
 
 
-def resume_interrupted(client: SyncPrefectClient) -> list[str]:
-    """Sets runs of this machine going again whose process is dead; returns a line for each.
+def interrupted(client: SyncPrefectClient, worker_lives: bool) -> list[FlowRun]:
+    """The runs of this machine that are unfinished though their process is dead, and those that crashed lately.
 
-    What such a run had done is found by the digests of its inputs, and a training goes on from its checkpoint.
+    worker_lives: a run that waits for its process may be one that our worker is just starting.
     """
-    unfinished = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}})
+    now = datetime.now(UTC)
+    unfinished = _runs(client, {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}})
+    crashed = _runs(client, {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": now - FRESH}})
+    dead = [run for run in unfinished if not _is_alive(run) and not (worker_lives and _is_starting(run, now))]
+    return dead + [run for run in crashed if run.run_count < TRIES]
+
+
+def resume(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> list[str]:
+    """Sets runs going again, which frees what they hold of limits; returns a line for each.
+
+    What such a run had done is found by the digests of its inputs, and a training goes on from its checkpoint. One that
+    somebody was cancelling ends instead.
+    """
     lines = []
-    for run in client.read_flow_runs(flow_run_filter=unfinished, limit=200):
-        if run.work_pool_name == POOL and not _may_be_alive(run):
-            client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
-            lines.append(f"{run.name} was interrupted ({run.state_name}) and goes on.")
+    for run in runs:
+        cancelling = run.state is not None and run.state.is_cancelling()
+        client.set_flow_run_state(run.id, Cancelled() if cancelling else AwaitingRetry(), force=True)
+        lines.append(f"{run.name} was interrupted ({run.state_name}) and {'ends' if cancelling else 'goes on'}.")
     return lines
 
 
-def _may_be_alive(run: FlowRun) -> bool:
-    """Whether the process of a run is there, or is another machine's to know of."""
-    if run.infrastructure_pid is None:  # nobody on this machine is about to start it: our worker is down
-        return "QUAESTOR_OWN_SERVER" not in os.environ
-    host, _, number = run.infrastructure_pid.rpartition(":")
-    if host != socket.gethostname():
-        return True
+class Lookout:
+    """Sets interrupted runs going again while a worker is at work: those that are found as they were a look ago, since
+    the worker needs a moment to say itself that a process ended."""
+
+    def __init__(self) -> None:
+        self._suspects: set[tuple[UUID, UUID | None]] = set()
+
+    def look(self, client: SyncPrefectClient) -> list[str]:
+        """Looks once; returns a line for each run that goes on."""
+        found = {(run.id, run.state_id): run for run in interrupted(client, worker_lives=True)}
+        sure = [run for seen, run in found.items() if seen in self._suspects]
+        self._suspects = set(found)
+        return resume(client, sure)
+
+
+def _runs(client: SyncPrefectClient, which: dict[str, object]) -> list[FlowRun]:
+    """The runs of our pool that are this machine's to know of."""
+    found = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(which), limit=200)
+    return [run for run in found if run.work_pool_name == POOL and _is_ours(run)]
+
+
+def _is_ours(run: FlowRun) -> bool:
+    if run.infrastructure_pid is None:  # nobody else's, if the server is ours
+        return "QUAESTOR_OWN_SERVER" in os.environ
+    return run.infrastructure_pid.rpartition(":")[0] == socket.gethostname()
+
+
+def _is_starting(run: FlowRun, now: datetime) -> bool:
+    """Whether a run may be without a process, or name that of an earlier try, because it is just being started."""
+    return run.state is not None and run.state.is_pending() and now - run.state.timestamp < STARTUP
+
+
+def _is_alive(run: FlowRun) -> bool:
+    if run.infrastructure_pid is None:
+        return False
+    number = run.infrastructure_pid.rpartition(":")[2]
     try:
         os.kill(int(number), 0)
         return "Z" not in Path(f"/proc/{number}/stat").read_text().rpartition(")")[2]
@@ -67,13 +110,3 @@ def _may_be_alive(run: FlowRun) -> bool:
         return False
     except OSError:  # no /proc here
         return True
-
-
-if __name__ == "__main__":
-    with get_client(sync_client=True) as connected:
-        if sys.argv[1:] == ["pool"]:
-            make_pool(connected)
-        elif sys.argv[1:] == ["resume"]:
-            print(*resume_interrupted(connected), sep="\n")
-        else:
-            sys.exit("expected: pool or resume")

@@ -6,17 +6,25 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
 from flows import SERVING, deployments
+from flows.pool import POOL, Lookout, interrupted, make_pool, resume
 from flows.server import child, start_server, stop
 from quaestor.atomic import write_file
 from quaestor.errors import QuaestorError, UsageError
 
 PORT = 4200
-POOL = "quaestor"
 LOOK_SECONDS = 2.0
+RUNS_SECONDS = 30.0
+"""How often unfinished runs are asked for whose process is dead."""
 PATIENCE_SECONDS = (1.0, 5.0, 30.0)
 """How long a server or worker that ended is left alone before it is started again: longer each time."""
 CALM_SECONDS = 600.0
@@ -46,6 +54,7 @@ def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
         worker = _worker(logs)
         say(f"Serving at {url.removesuffix('/api')}; logs in {logs}. Stop with Ctrl-C.")
         ends: list[float] = []
+        lookout, looked = Lookout(), time.monotonic()
         while True:
             time.sleep(LOOK_SECONDS)
             if server is not None and server.poll() is not None:
@@ -53,8 +62,11 @@ def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
                 server, _ = start_server(port, logs / "server.log")
             if worker.poll() is not None:
                 _pause("worker", worker, ends, say)
-                _resume(say)
+                _tell(say, lambda client: resume(client, interrupted(client, worker_lives=False)))
                 worker = _worker(logs)
+            if time.monotonic() - looked > RUNS_SECONDS:
+                _tell(say, lookout.look)
+                looked = time.monotonic()
     finally:
         SERVING.unlink(missing_ok=True)
         for process in (worker, server):
@@ -65,7 +77,8 @@ def serve(file: Path, port: int, say: Callable[[str], None]) -> None:
 def prepare(file: Path, say: Callable[[str], None]) -> None:
     """Makes the pool, applies the deployments, and sets interrupted runs going again, on the server of
     PREFECT_API_URL."""
-    _surroundings(["pool"])
+    with _client() as client:
+        make_pool(client)
     applied = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
         capture_output=True, text=True, check=False,
@@ -74,20 +87,24 @@ def prepare(file: Path, say: Callable[[str], None]) -> None:
         raise QuaestorError(f"{file} could not be applied: {applied.stdout[-600:].strip()} {applied.stderr[-400:]}")
     for name, cron in deployments.schedules(file):
         say(f"{name}: {cron}")
-    _resume(say)
+    _tell(say, lambda client: resume(client, interrupted(client, worker_lives=False)))
 
 
-def _resume(say: Callable[[str], None]) -> None:
-    for line in _surroundings(["resume"]):
-        say(line)
+@contextmanager
+def _client() -> Iterator[SyncPrefectClient]:
+    """A client of the server of PREFECT_API_URL, which may be younger than what Prefect read of its surroundings."""
+    with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+        yield client
 
 
-def _surroundings(arguments: list[str]) -> list[str]:
-    """Asks the server something in a process of its own: Prefect reads its settings once, when it is imported."""
-    done = subprocess.run([sys.executable, "-m", "flows.pool", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise QuaestorError(f"The Prefect server refused to {arguments[0]}: {done.stderr[-600:].strip()}")
-    return done.stdout.splitlines()
+def _tell(say: Callable[[str], None], asked: Callable[[SyncPrefectClient], list[str]]) -> None:
+    """Says each line of an answer; a server that is down is asked again at the next look."""
+    try:
+        with _client() as client:
+            for line in asked(client):
+                say(line)
+    except (httpx.HTTPError, PrefectException) as error:
+        say(f"The server cannot be asked about its runs yet: {type(error).__name__}.")
 
 
 def _worker(logs: Path) -> subprocess.Popen[bytes]:

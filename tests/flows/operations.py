@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ def world_events(folder: Path, first: int, count: int) -> dict[str, Path]:
     return {kind: folder / f"{kind}-{first}.parquet" for kind in frames}
 
 
-def every_minute(folder: Path, studies: dict[str, Path], alerts: Path) -> Path:
-    """The house's deployments with these studies and alerts, each due every minute."""
+def due_soon(folder: Path, studies: dict[str, Path], alerts: Path, now: datetime) -> Path:
+    """The house's deployments with these studies and alerts: inbox and alarms due every minute, the others at one
+    minute in five, soon after now, since each of them imports torch."""
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     for deployment in content["deployments"]:
         parameters = deployment.setdefault("parameters", {})
@@ -71,7 +73,9 @@ def every_minute(folder: Path, studies: dict[str, Path], alerts: Path) -> Path:
             parameters["study"] = str(studies[kind])
         if "alerts" in parameters:
             parameters["alerts"] = str(alerts)
-        deployment["schedules"] = [{"cron": "* * * * *", "timezone": "UTC"}]
+        often = deployment["entrypoint"] in ("flows.ingest.run_ingest_inbox", "flows.watch_alarms.run_watch_alarms")
+        minutes = "*" if often else ",".join(str(minute) for minute in range(60) if (minute - now.minute) % 5 == 2)
+        deployment["schedules"] = [{"cron": f"{minutes} * * * *", "timezone": "UTC"}]
     path = folder / "prefect.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
