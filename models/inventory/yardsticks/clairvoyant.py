@@ -22,9 +22,10 @@ def clairvoyant_cost(layout: Layout, scenarios: Scenarios, warmup: int) -> Tenso
 
     A linear program of the whole network for each scenario, solved by HiGHS: orders on every edge, what stays at every
     place, and what is missing at every store, with goods conserved. Orders are cheapest for the periods after the
-    warm-up alone, so no policy's cost over them is lower. It is what the best orders cost, but for three liberties that
-    only lower it: goods can be divided, a store may save stock from a customer for a later or better one, and a place
-    that supplies several is rationed by the program. With one store and one source it is ordering just in time.
+    warm-up alone, so no policy's cost over them is lower. It is what the best orders cost, but for four liberties that
+    only lower it: goods can be divided, orders have no fixed cost, a store may save stock from a customer for a later
+    or better one, and a place that supplies several is rationed by the program. With one store, one source and no
+    fixed costs it is ordering just in time.
     """
     costs = [
         _solve(layout.rows(torch.tensor([row])), scenarios.rows(torch.tensor([row])), warmup)

@@ -12,11 +12,15 @@ from models.inventory.demand_law import DemandLaw
 from models.inventory.network import Edge, Network
 from models.inventory.yardsticks.backlogged import backlogged_optimum
 from models.inventory.yardsticks.clark_scarf import serial_optimum
-from models.inventory.yardsticks.grid_demand import normal_on_grid
+from models.inventory.yardsticks.grid_demand import normal_on_grid, poisson_on_grid
 from models.inventory.yardsticks.network_bound import network_bound
+from models.inventory.yardsticks.reorder_point import reorder_optimum
 from models.inventory.yardsticks.transshipment import transshipment_bound
 from models.inventory.yardsticks.value_iteration import lost_sales_optimum, poisson_pmf
 from quaestor.errors import UsageError
+
+FIXED_COST_STEPS = 32
+"""Grid cells per standard deviation where orders have a fixed cost: the search is exact on the grid, and slow."""
 
 LONGEST_TABLE = 4
 """Lead time, in periods, up to which the table of all states of one store is small enough."""
@@ -34,8 +38,9 @@ class KnownBound:
 def known_bound(network: Network, law: DemandLaw) -> KnownBound | None:
     """The bound for a network and its demand, or None where we know none.
 
-    Optima: one store by value iteration (lost) or as a newsvendor (backlogged), a chain by Clark and Scarf. Lower
-    bounds: balanced stock behind a cross-dock, and stores at moving prices where unmet demand is lost.
+    Optima: one store by value iteration (lost), as a newsvendor (backlogged) or as the best (s, S) (backlogged, with a
+    fixed cost per order), a chain by Clark and Scarf. Lower bounds, which leave fixed costs out: balanced stock behind
+    a cross-dock, and stores at moving prices where unmet demand is lost.
     """
     for bound in _BOUNDS:
         if (found := bound(network, law)) is not None:
@@ -61,6 +66,22 @@ def _one_store_backlogged(network: Network, law: DemandLaw) -> KnownBound | None
     (store,) = network.stores
     found = backlogged_optimum(law.mean[0], law.deviation[0], edge.lead_time, store.holding_cost, store.underage_cost)
     return KnownBound("optimum, newsvendor over the lead time", found.cost, True)
+
+
+def _one_store_fixed(network: Network, law: DemandLaw) -> KnownBound | None:
+    if len(network.edges) != 1 or network.unmet_demand != "backlogged" or network.edges[0].unit_cost:
+        return None
+    (edge,), (store,) = network.edges, network.stores
+    if not edge.order_cost or not store.holding_cost:
+        return None
+    if _clipped_normal(law) and not network.whole_units:
+        demand = normal_on_grid(law.mean[0], law.deviation[0], FIXED_COST_STEPS)
+    elif law.law == "poisson" and network.whole_units:
+        demand = poisson_on_grid(law.mean[0])
+    else:
+        return None
+    found = reorder_optimum(demand, edge.lead_time, store.holding_cost, store.underage_cost, edge.order_cost)
+    return KnownBound("optimum, the best (s, S)", found.cost, True)
 
 
 def _chain(network: Network, law: DemandLaw) -> KnownBound | None:
@@ -111,6 +132,7 @@ def _moving_prices(network: Network, law: DemandLaw) -> KnownBound | None:
 _BOUNDS: tuple[Callable[[Network, DemandLaw], KnownBound | None], ...] = (
     _one_store_lost,
     _one_store_backlogged,
+    _one_store_fixed,
     _chain,
     _cross_dock,
     _moving_prices,
@@ -127,12 +149,14 @@ def _only_edge(network: Network) -> Edge | None:
 
 
 def _chain_from_store(network: Network) -> list[Edge] | None:
-    """The edges from the store up where every place has one source and one customer and nothing is paid for units."""
+    """The edges from the store up where every place has one source and one customer and orders cost nothing."""
     into = {edge.target: edge for edge in network.edges}
     sources = {edge.source for edge in network.edges}
     if len(network.stores) != 1 or len(into) != len(network.edges) or len(sources) != len(network.edges):
         return None
-    if any(edge.unit_cost for edge in network.edges) or any(place.kind == "cross_dock" for place in network.places):
+    if any(edge.unit_cost or edge.order_cost for edge in network.edges):
+        return None
+    if any(place.kind == "cross_dock" for place in network.places):
         return None
     chain, name = [], network.stores[0].name
     while name in into:

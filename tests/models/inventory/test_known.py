@@ -40,6 +40,22 @@ def test_a_cross_dock_has_a_lower_bound_only_while_its_stores_are_alike() -> Non
     assert known_bound(replace(instance.network, nodes=nodes), instance.demand) is None
 
 
+def test_a_fixed_cost_of_orders_has_the_best_reorder_point_for_an_optimum() -> None:
+    """A cost of nearly 0 leaves the newsvendor's optimum; a real one costs less than ordering each period."""
+    instance = one_store_backlogged(4, 9.0)
+    (edge,) = instance.network.edges
+    cheap, dear = (replace(instance.network, edges=(replace(edge, order_cost=cost),)) for cost in (1e-9, 30.0))
+    (nearly_none, some) = (known_bound(network, instance.demand) for network in (cheap, dear))
+    assert nearly_none is not None
+    assert some is not None
+    assert nearly_none.exact
+    assert nearly_none.cost == pytest.approx(6.277, rel=1e-3)
+    assert nearly_none.cost + 30.0 > some.cost > nearly_none.cost + 5.0
+    chain = serial(2, 9.0)
+    first = replace(chain.network.edges[0], order_cost=10.0)
+    assert known_bound(replace(chain.network, edges=(first, *chain.network.edges[1:])), chain.demand) is None
+
+
 def test_no_bound_is_named_where_none_is_known() -> None:
     instance = serial(2, 9.0)
     paid = tuple(replace(edge, unit_cost=0.5) for edge in instance.network.edges)
