@@ -6,6 +6,7 @@ import polars as pl
 
 from quaestor.certification.certificate import Certificate
 from quaestor.certification.report import beyond, certificate_digest
+from quaestor.ope.interval import Interval
 
 REACH = 1.96
 
@@ -43,6 +44,14 @@ def attacks(certificate: Certificate) -> pl.DataFrame:
     ]
     names = {"budget": pl.Float64, "attack": pl.String, "mean": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
     return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def nominal(certificate: Certificate, interval: Interval | None) -> pl.DataFrame:
+    """The interval of the mean without attack over the drawn budgets: budget, lower, upper; empty where none is
+    known."""
+    budgets = sorted(certificate.params.budgets) if interval is not None else ()
+    rows = [(budget, interval.lower, interval.upper) for budget in budgets if interval is not None]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("budget", "lower", "upper"), pl.Float64), orient="row")
 
 
 def bounds(certificate: Certificate) -> pl.DataFrame:

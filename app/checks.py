@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from app.queries.certificates import Stale
 from app.queries.iterations import Iteration
 from app.style import Status, figure
 from quaestor.certification.certificate import Certificate
@@ -18,6 +19,8 @@ from quaestor.registry.gate import GateParams
 STALE_AFTER = timedelta(days=14)
 EXPIRES_SOON = timedelta(days=14)
 DEFAULTED_SHARE = 0.05
+STALE_SHARE = 0.01
+"""Of the records that an iteration learnt from: once more of them changed, nothing goes live on it without a word."""
 DRIFT = 0.025
 """A change in the share of failures that is watched; the alarm of a study comes at its own limit."""
 WATCHED_ERRORS, STOPPED_ERRORS = 2.576, 3.0
@@ -45,13 +48,14 @@ class Check:
     sentence: str
 
 
-def checks(iteration: Iteration, newest: pl.DataFrame, now: datetime) -> tuple[Check, ...]:
-    """The health strip of an iteration; newest: system, part, newest_at (UTC)."""
+def checks(iteration: Iteration, newest: pl.DataFrame, stale: Stale | None, now: datetime) -> tuple[Check, ...]:
+    """The health strip of an iteration; newest: system, part, newest_at (UTC). stale: what has changed of its data."""
     found = [*_evidence(iteration)]
     if iteration.health is not None:
         found.append(_alarms(tuple(iteration.health["alarms"])))
         found += _drift(iteration.health.get("negative_rates"))
     found.append(_certificate(iteration.report.certificate, now))
+    found.append(_staleness(stale))
     found.append(_freshness(iteration, newest, now))
     return tuple(found)
 
@@ -154,6 +158,15 @@ def _certificate(certificate: Certificate | None, now: datetime) -> Check:
     status = Status.STOP if expires <= now else Status.WATCH if expires - now < EXPIRES_SOON else Status.OK
     verb = "expired" if expires <= now else "is valid until"
     return Check("Certificate", status, f"The certificate {verb} {expires:%Y-%m-%d %H:%M} UTC.")
+
+
+def _staleness(stale: Stale | None) -> Check:
+    if stale is None:
+        return Check("Staleness", Status.OK, "Nothing that it learnt from has changed since.")
+    if stale.share is not None and stale.share > STALE_SHARE:
+        share = f"That is {stale.share:.1%} of what it learnt from; at most {STALE_SHARE:.0%} is borne."
+        return Check("Staleness", Status.STOP, f"{stale.sentence} {share}")
+    return Check("Staleness", Status.WATCH, stale.sentence)
 
 
 def _freshness(iteration: Iteration, newest: pl.DataFrame, now: datetime) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from app.style import WORD_SIGNS, short, word_of
 from quaestor.registry.evaluation import Evaluation
 
 _INTERVAL = {"label": pl.String, "who": pl.String, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+_NUMBERS = ("gain", "gain from", "gain to", "age of its data (days)")
 _GAIN = {"label": pl.String, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64, "word": pl.String}
 
 
@@ -85,8 +87,8 @@ def gains_by(evaluation: Evaluation) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_GAIN, orient="row")
 
 
-def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.DataFrame:
-    """What one chooses an iteration by, newest first, a row each; columns that say nothing are left out."""
+def listing(iterations: Iterable[Iteration], truths: dict[str, float], now: datetime) -> pl.DataFrame:
+    """What one chooses an iteration by, newest first, a row each; columns that say nothing are left out. now: UTC."""
     rows = []
     for each in iterations:
         report, gain = each.report, each.report.evaluation.gain if each.report.evaluation else None
@@ -103,13 +105,18 @@ def listing(iterations: Iterable[Iteration], truths: dict[str, float]) -> pl.Dat
                 "against": short(report.incumbent_id) if gain else "",
                 "certified": "yes" if report.certificate else "no",
                 "true share of the gap": f"{truths[each.iteration_id]:.1%}" if each.iteration_id in truths else "",
-                "data up to": str(each.data.get("as_of", ""))[:16].replace("T", " "),
+                "age of its data (days)": age_in_days(each, now),
                 "registered at (UTC)": each.created_at,
             }
         )
-    frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(("gain", "gain from", "gain to"), pl.Float64)).reverse()
+    frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64)).reverse()
     filled = [name for name in frame.columns if frame[name].cast(pl.String).fill_null("").str.len_chars().sum()]
     return frame.select(filled)
+
+
+def age_in_days(iteration: Iteration, now: datetime) -> float | None:
+    """How old the newest of what an iteration learnt from is; None where it is not known."""
+    return None if iteration.data_until is None else round((now - iteration.data_until) / timedelta(days=1), 1)
 
 
 def changes(iteration: Iteration, parent: Iteration | None) -> pl.DataFrame:

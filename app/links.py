@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app.queries.iterations import Iteration
+from app.queries.iterations import Iteration, newest_judged
 from app.style import plain, short
 
 
@@ -37,12 +38,6 @@ def resolve(system: str | None, iteration: str | None, known: Sequence[Iteration
 def address(iteration: Iteration) -> str:
     """Where the page of an iteration is, relative to the console."""
     return "iteration?" + urlencode({"iteration": short(iteration.iteration_id)})
-
-
-def newest_judged(iterations: Sequence[Iteration]) -> Iteration:
-    """The newest iteration with an evaluation; the newest of all where none has one."""
-    judged = [each for each in iterations if each.report.evaluation is not None]
-    return (judged or list(iterations))[-1]
 
 
 def choose_iteration(screen: str, known: Sequence[Iteration]) -> tuple[Iteration, tuple[Iteration, ...]]:
@@ -83,6 +78,39 @@ def choose_iteration(screen: str, known: Sequence[Iteration]) -> tuple[Iteration
         help="Newest first. The address of this page names the chosen one: share it.",
     )
     iteration = named[str(chosen)]
-    if not target.dead and st.query_params.to_dict() != {"system": system, "iteration": short(iteration.iteration_id)}:
-        st.query_params.from_dict({"system": str(system), "iteration": short(iteration.iteration_id)})
+    if not target.dead:
+        named_here = {"system": str(system), "iteration": short(iteration.iteration_id)}
+        for name, value in named_here.items():
+            if st.query_params.get(name) != value:
+                st.query_params[name] = value
     return iteration, mine
+
+
+def choose(
+    label: str,
+    options: Sequence[str],
+    name: str,
+    key: str,
+    usual: int = 0,
+    where: DeltaGenerator | None = None,
+    told: Callable[[str], str] = str,
+    said: str | None = None,
+) -> str:
+    """Lets the reader choose one of a few names, in step with the address's `name`; an address that names another
+    says so. usual: the number of the one that is chosen where nobody asks. told: how a name is shown;
+    said: more about the choice."""
+    asked = st.query_params.get(name)
+    if asked in options:
+        st.session_state[key] = asked
+    elif asked is not None and st.session_state.get(key) == asked:  # chosen here before there were others to choose
+        del st.query_params[name]
+    elif asked is not None:
+        st.warning(plain(f"The link names {asked!r} as {label.lower()}, which is not here. Choose one below."))
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = options[usual]
+
+    def to_address() -> None:
+        st.query_params[name] = st.session_state[key]
+
+    box = (where or st).selectbox(label, list(options), key=key, on_change=to_address, format_func=told, help=said)
+    return str(box)

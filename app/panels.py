@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
@@ -10,6 +11,7 @@ import streamlit as st
 
 from app import frames
 from app.checks import Check
+from app.guard import reading
 from app.queries.iterations import Iteration
 from app.style import (
     STATUS_BADGES,
@@ -24,16 +26,26 @@ from app.style import (
     shown,
     word_of,
 )
+from quaestor.registry.evaluation import Evaluation
 
 ROWS_AT_ONCE = 20
 
 
 def headline(iteration: Iteration) -> None:
-    """The sentence of an iteration's report, its verdict as sign, colour and word, and its stage."""
+    """The sentence of an iteration's report, its verdict as sign, colour and word, its stage, and how that is known."""
     st.header(plain(iteration.report.sentence()), anchor=False)
     with st.container(horizontal=True):
         verdict(iteration)
         st.badge(plain(iteration.report.stage), color="gray", help="Where the iteration stands.")
+    if iteration.report.evaluation is not None:
+        say(method(iteration.report.evaluation))
+
+
+def method(evaluation: Evaluation) -> str:
+    """How a gain is known: estimator, window, how many were compared, and what the log is worth."""
+    worth = f", worth {evaluation.overlap.effective_size:,.0f} rounds of its own" if evaluation.overlap else ""
+    pairs = "" if f"{evaluation.pairs:,} " in evaluation.evaluated_on else f"; {evaluation.pairs:,} compared"
+    return f"By {evaluation.estimator} on {evaluation.evaluated_on}{pairs}{worth}."
 
 
 def verdict(iteration: Iteration) -> None:
@@ -86,24 +98,25 @@ def next_step(iteration: Iteration) -> tuple[str, str | None]:
     return steps.get(iteration.report.stage, ("nothing; it stays on record.", None))
 
 
-def strip(found: Sequence[Check]) -> None:
-    """The health strip: each check as sign, word and colour, and the sentence of those that are not OK."""
+def strip(found: Sequence[Check], told: Sequence[Status] = (Status.STOP, Status.WATCH)) -> None:
+    """The health strip: each check as sign, word and colour, and the sentence of those that stand in one of these
+    ways."""
     with st.container(horizontal=True):
         for check in found:
             label = f"{STATUS_SIGNS[check.status]} {check.name}: {check.status}"
             st.badge(label, color=STATUS_BADGES[check.status], help=plain(check.sentence))
     for check in found:
-        if check.status in (Status.STOP, Status.WATCH):
+        if check.status in told:
             st.caption(plain(f"{check.name}: {check.sentence}"))
     if any(check.status is Status.STOP for check in found):
         st.warning("A check says stop: do not rely on the figures of this iteration before it is settled.")
 
 
-def changed(iteration: Iteration, known: Sequence[Iteration], opened: bool = False) -> None:
-    """What differs from the parent; folded away unless it is what the reader came for."""
+def changed(iteration: Iteration, known: Sequence[Iteration]) -> None:
+    """What differs from the parent: the first thing a reader comes for, so that it is never folded away at first."""
     parent = next((each for each in known if each.iteration_id == iteration.parent_id), None)
     against = f"its parent {parent.label}" if parent else "nothing: it has no parent"
-    with st.expander(f"What changed from {against}", expanded=opened):
+    with st.expander(f"What changed from {against}", expanded=True):
         difference = frames.changes(iteration, parent)
         if parent is not None and difference.is_empty():
             st.text("Nothing: configuration, data and code are those of its parent.")
@@ -111,13 +124,37 @@ def changed(iteration: Iteration, known: Sequence[Iteration], opened: bool = Fal
             table(difference, "Differences in configuration, data and code")
 
 
-def source(what: str, query: str, snapshot: str, rows: pl.DataFrame | None = None) -> None:
-    """Where figures come from: the query or command that gives them, the state that was read, and the rows."""
-    with st.expander(f"Where this comes from: {what}"):
+@dataclass(frozen=True)
+class Rows:
+    """Rows below figures. what: which, in words, with how many there are where these are not all; read: reads them."""
+
+    what: str
+    read: Callable[[], pl.DataFrame]
+
+
+@st.fragment
+def source(what: str, query: str, snapshot: str, rows: Sequence[Rows] = ()) -> None:
+    """Where figures come from: the query or command that gives them, the state that was read, and the rows below them,
+    which are read once somebody opens this."""
+    opened = st.expander(f"Where this comes from: {what}", key=f"source of {what}", on_change="rerun")
+    if not opened.open:
+        return
+    with opened:
         say(f"Read from the store in the state {short(snapshot)}. The same figures again:")
         st.code(query, language=None, wrap_lines=True)
-        if rows is not None:
-            table(rows, f"The rows behind {what}")
+        for each in rows:
+            found = reading(each.read)
+            say(f"Below {what}: {each.what}")
+            if found.is_empty():
+                say("None was kept.")
+            else:
+                table(found, f"Below {what}: {each.what}")
+
+
+def missing(sentence: str, command: str) -> None:
+    """What is not there, and the command that brings it."""
+    say(sentence)
+    st.code(command, language=None)
 
 
 def say(text: str) -> None:

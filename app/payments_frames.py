@@ -55,11 +55,13 @@ def calibration(curve: list[list[float]], rounds: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.Float64), orient="row")
 
 
-def ece_by_action(found: dict[str, float]) -> pl.DataFrame:
-    """The expected calibration error of each action, the largest first: action, error."""
-    ranked = sorted(found.items(), key=lambda item: -item[1])
-    rows = [(shown(action, 40), error) for action, error in ranked]
-    names = {"action": pl.String, "expected calibration error": pl.Float64}
+def calibration_by_action(found: dict[str, Any]) -> pl.DataFrame:
+    """Brier score and expected calibration error of each action, the largest error first; calibrations that were kept
+    before Brier scores were have none."""
+    brier, errors = found.get("brier_by_action", {}), found.get("ece_by_action", {})
+    ranked = sorted({*brier, *errors}, key=lambda action: (-errors.get(action, 0.0), action))
+    rows = [(shown(action, 40), brier.get(action), errors.get(action)) for action in ranked]
+    names = {"action": pl.String, "Brier score": pl.Float64, "expected calibration error": pl.Float64}
     return pl.DataFrame(rows, schema=names, orient="row")
 
 

@@ -132,6 +132,25 @@ def service(replay: Replay, place: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"where": pl.String, "who": pl.String, **_INTERVAL}, orient="row")
 
 
+def by_product(replay: Replay) -> pl.DataFrame:
+    """What the means are taken over: product, policy, its cost by cause, in all, and its share of demand served."""
+    warmup, frames = replay.scenarios.warmup, []
+    for who, played in replay.played.items():
+        causes = {f"{cause} cost": values for cause, values in costs_by_cause(played, warmup).items()}
+        frames.append(
+            pl.DataFrame(
+                {
+                    "product": list(replay.scenarios.products),
+                    "policy": who,
+                    **causes,
+                    "cost": cost(played, warmup),
+                    "served": service_level(played, warmup),
+                }
+            )
+        )
+    return pl.concat(frames)
+
+
 def compared(replays: Iterable[tuple[str, Replay]]) -> pl.DataFrame:
     """The candidate's gain in cost over each other policy, paired by product: label, value, lower, upper, word."""
     rows = []

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import panels, stock
 from app.charts import intervals
 from app.charts import network as charts
+from app.drawing import draw
 from app.queries.inventory import InventoryEvidence
 from app.replays import Replay, replay
 from quaestor.simulation.network import Terms
@@ -18,6 +19,11 @@ from quaestor.simulation.network import Terms
 LARGEST = 10.0
 LONGER = 12
 UNIT = "cost per store and period"
+UNTOLD = (
+    "The policies were learnt for the network as it is: other costs and lead times happen to them, they are not told "
+    "of them. Retrain to see what a policy that knows would do."
+)
+TOLD = "Each series has terms of its own; the policies that read them are told of the new ones."
 
 
 @st.fragment
@@ -35,23 +41,25 @@ def what_if(evidence: InventoryEvidence, who: Mapping[str, str], usual: Replay, 
     gains = stock.compared((("as it is", usual), ("what if", other)))
     if not gains.is_empty():
         drawn = intervals.gain_chart(gains, UNIT)
-        st.altair_chart(
-            drawn, alt="Gain of the candidate over each policy, as it is and on these terms, with intervals"
-        )
+        draw(drawn, alt="Gain of the candidate over each policy, as it is and on these terms, with intervals")
+    before, after = stock.cost_split(usual), stock.cost_split(other)
+    furthest = max(float(frame["upper"].max() or 0) for frame in (before, after))  # type: ignore[arg-type]
     left, right = st.columns(2)
     with left:
-        st.text("Cost by cause on these terms")
-        drawn = charts.cost_chart(stock.cost_split(other), UNIT)
-        st.altair_chart(drawn, alt="Cost by cause on these terms under each policy, with intervals")
+        st.text("Cost by cause as it is")
+        drawn = charts.cost_chart(before, UNIT, furthest)
+        draw(drawn, alt="Cost by cause as it is under each policy, with intervals, on the same axis")
     with right:
-        st.text("Service on these terms")
-        drawn = charts.service_chart(stock.service(other, place))
-        st.altair_chart(drawn, alt="Share of demand served from stock on these terms, with intervals")
+        st.text("Cost by cause on these terms")
+        drawn = charts.cost_chart(after, UNIT, furthest)
+        draw(drawn, alt="Cost by cause on these terms under each policy, with intervals, on the same axis")
+    st.text("Service on these terms")
+    drawn = charts.service_chart(stock.service(other, place))
+    draw(drawn, alt="Share of demand served from stock on these terms, with intervals")
     panels.table(stock.beside(usual, other), "Cost and service of each policy, as it is and on these terms")
     st.caption(
         f"{len(other.scenarios.products)} products were played again in {perf_counter() - began:.1f} s from the "
-        "exported graphs, without smoothing noise. The policies were learnt for the network as it is: other costs and "
-        "lead times happen to them, they are not told of them. Retrain to see what a policy that knows would do."
+        f"exported graphs, without smoothing noise. {TOLD if usual.scenarios.terms else UNTOLD}"
     )
 
 

@@ -7,14 +7,27 @@ import polars as pl
 
 from app.certified import ATTACK, BARE, BOUND, NOMINAL, PLUG_IN
 from app.charts.axes import FREE, WHOLE, Chart, above, numbers
-from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, SKY
+from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, SKY
 
 
-def certificate_chart(frame: pl.DataFrame, attacks: pl.DataFrame, quantity: str, unit: str) -> Chart:
+def certificate_chart(
+    frame: pl.DataFrame,
+    attacks: pl.DataFrame,
+    nominal: pl.DataFrame,
+    quantity: str,
+    unit: str,
+    muted: bool = False,
+) -> Chart:
     """A certified bound over budgets with what it is compared with; frame: budget, line, value; attacks, each with its
-    interval: budget, attack, mean, lower, upper."""
+    interval: budget, attack, mean, lower, upper; nominal, the interval of that line: budget, lower, upper.
+
+    muted: in grey, where a check says that the figures cannot be relied on.
+    """
     lines = [BOUND, ATTACK, NOMINAL, BARE, PLUG_IN]
     colours, dashes = [CANDIDATE, AMBER, GREY, INCUMBENT, SKY], [[1, 0], [6, 3], [1, 0], [2, 3], [8, 2, 2, 2]]
+    if muted:
+        colours = [LIGHT_GREY] * len(lines)
+    bound, attack = colours[0], colours[1]
     legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
     base = alt.Chart(frame).encode(
         x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)", scale=WHOLE),
@@ -26,11 +39,13 @@ def certificate_chart(frame: pl.DataFrame, attacks: pl.DataFrame, quantity: str,
         strokeDash=alt.StrokeDash("line:N", sort=lines, scale=alt.Scale(domain=lines, range=dashes), legend=legend),
     )
     points = base.transform_filter(alt.datum.line == BOUND).mark_point(
-        filled=True, opacity=1, size=70, color=CANDIDATE, shape="diamond"
+        filled=True, opacity=1, size=70, color=bound, shape="diamond"
     )
+    band = alt.Chart(nominal).mark_area(color=GREY, opacity=0.2)
+    around = band.encode(x="budget:Q", y=alt.Y("lower:Q", scale=FREE), y2="upper:Q", tooltip=numbers("lower", "upper"))
     tried = alt.Chart(attacks).encode(
         x="budget:Q", tooltip=["attack", alt.Tooltip("budget:Q", format="g"), *numbers("mean", "lower", "upper")]
     )
-    reach = tried.mark_rule(color=AMBER, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE), y2="upper:Q")
-    means = tried.mark_point(filled=True, opacity=1, size=40, color=AMBER).encode(y=alt.Y("mean:Q", scale=FREE))
-    return alt.layer(drawn, reach, means, points).properties(height=400)
+    reach = tried.mark_rule(color=attack, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE), y2="upper:Q")
+    means = tried.mark_point(filled=True, opacity=1, size=40, color=attack).encode(y=alt.Y("mean:Q", scale=FREE))
+    return alt.layer(around, drawn, reach, means, points).properties(height=400)

@@ -114,14 +114,16 @@ def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
     return alt.layer(rule, lines, text).properties(height=250)
 
 
-def cost_chart(frame: pl.DataFrame, unit: str) -> Chart:
-    """Cost by cause under each policy with its interval; frame: cause, who, value, lower, upper."""
+def cost_chart(frame: pl.DataFrame, unit: str, furthest: float | None = None) -> Chart:
+    """Cost by cause under each policy with its interval; frame: cause, who, value, lower, upper. furthest: where the
+    axis ends, so that two of these can be compared."""
     base = alt.Chart(frame).encode(
         y=alt.Y("cause:N", sort=[*CAUSES, "total"], title=None),
         yOffset=alt.YOffset("who:N", sort=PLAYERS),
         tooltip=[*_words("cause", "who"), *numbers("value", "lower", "upper")],
     )
-    x = alt.X("value:Q", title=f"cost ({unit})", scale=alt.Scale(zero=True))
+    scale = alt.Scale(zero=True) if furthest is None else alt.Scale(domain=[0, furthest])
+    x = alt.X("value:Q", title=f"cost ({unit})", scale=scale)
     bars = base.mark_bar(opacity=0.75).encode(
         x=x, color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame))
     )

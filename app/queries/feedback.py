@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from app.queries.store import remembered
+from app.queries.store import remembered, remembered_of_events
 from quaestor.alerts import drift, drifting
 from quaestor.alerts.drifting import Failures, FeatureShifts, declared_maturity
 from quaestor.alerts.limits import Limits
@@ -42,7 +42,7 @@ class Drift:
     level: tuple[drift.Shift, int] | None
 
 
-@remembered
+@remembered_of_events
 def feedback(connection: Connection, moment: str) -> Feedback:
     """How decisions, outcomes and files have arrived by a moment (ISO, UTC)."""
     as_of, newest = datetime.fromisoformat(moment), arrivals.newest(connection)
@@ -76,13 +76,13 @@ def feedback(connection: Connection, moment: str) -> Feedback:
     )
 
 
-@remembered
+@remembered_of_events
 def ingested(connection: Connection, page: int) -> pl.DataFrame:
     """A page of the ingest history, newest first."""
     return health.ingest_history(connection, PAGE, page * PAGE)
 
 
-@remembered
+@remembered_of_events
 def waiting(connection: Connection, system: str, kind: str, code: str, page: int) -> pl.DataFrame:
     """A page of the rows that wait in quarantine: row_digest, file, row_number, reason, content, quarantined_at."""
     return quarantine.waiting(connection, system, kind, code, PAGE, page * PAGE)
@@ -95,7 +95,7 @@ def resubmissions(connection: Connection, action: str) -> pl.DataFrame:
     return found.select("entered_at", "actor", "system", "reason")
 
 
-@remembered
+@remembered_of_events
 def drifted(connection: Connection, system: str, moment: str) -> Drift:
     """What moved in a system by a moment (ISO, UTC), in the limits' usual windows and by the alarms' own arithmetic."""
     now, limits = datetime.fromisoformat(moment), Limits()

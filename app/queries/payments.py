@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from app.queries.store import reading, remembered
+from app.queries.store import reading, remembered, remembered_of_events
 from quaestor.export.explanation import Explanation, explain_decision
 from quaestor.settings import Settings
 from quaestor.store import Connection, delays, evidence, rounds
@@ -30,7 +30,7 @@ def truths(connection: Connection) -> dict[str, float]:
     return {name: float(next(iter(kept.values()))["share_of_gap"]) for name, kept in found.items()}
 
 
-@remembered
+@remembered_of_events
 def waiting(connection: Connection, system: str, attribution_hours: float, minute: str) -> Waiting:
     """How outcomes arrive as of a minute (ISO, UTC)."""
     as_of = datetime.fromisoformat(minute)
@@ -40,14 +40,14 @@ def waiting(connection: Connection, system: str, attribution_hours: float, minut
     )
 
 
-@remembered
+@remembered_of_events
 def newest_decisions(connection: Connection, system: str) -> pl.DataFrame:
     """The newest decisions of a system, newest first: event_id, decided_at, iteration_id, action, propensity, fallback,
     reward (null where none has arrived)."""
     return rounds.newest_decisions(connection, system, DECISIONS_LISTED)
 
 
-@remembered
+@remembered_of_events
 def systems_deciding(connection: Connection) -> tuple[str, ...]:
     """Every system with a decision in the store."""
     return rounds.systems(connection)

@@ -14,7 +14,7 @@ import streamlit as st
 from quaestor.errors import QuaestorError
 from quaestor.settings import Settings
 from quaestor.store import Connection
-from quaestor.store.snapshot import snapshot
+from quaestor.store.snapshot import events, snapshot
 
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
@@ -42,16 +42,35 @@ def remembered(query: Callable[Concatenate[Connection, Given], Found]) -> Callab
     What it returns is shared by everyone who looks, so that it must not be changed. Arguments are text, numbers or
     None; anything that depends on the time of day takes the moment as an argument.
     """
+    return _by(snapshot, query)
+
+
+def remembered_of_events(query: Callable[Concatenate[Connection, Given], Found]) -> Callable[Given, Found]:
+    """The same for a query that reads events and manifests alone: it reads each state of those once, however much is
+    written down about iterations meanwhile."""
+    return _by(events, query)
+
+
+def _by(
+    state_of: Callable[[Connection], str], query: Callable[Concatenate[Connection, Given], Found]
+) -> Callable[Given, Found]:
     name = f"{query.__module__}.{query.__qualname__}"
 
     @wraps(query)
     def read(*args: Given.args, **kwargs: Given.kwargs) -> Found:
         with reading() as connection:
-            key = key_of(name, str(Settings().store.path.absolute()), snapshot(connection), *args, *kwargs.items())
+            key = key_of(name, str(Settings().store.path.absolute()), state_of(connection), *args, *kwargs.items())
             found: Found = _kept(key, lambda: query(connection, *args, **kwargs))
             return found
 
     return read
+
+
+def kept_of_events(connection: Connection, name: str, query: Callable[[], Found]) -> Found:
+    """A part of a query that reads events and manifests alone, remembered as `remembered_of_events` does; name: of the
+    part, with everything that it depends on."""
+    found: Found = _kept(key_of(name, str(Settings().store.path.absolute()), events(connection)), query)
+    return found
 
 
 def key_of(*parts: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import streamlit as st
@@ -9,9 +10,12 @@ import streamlit as st
 from app import frames, panels
 from app.acting import Asked, Move, Nonces, Reviewed, carry_out, confirmation, evidence_digest
 from app.charts import intervals
-from app.checks import Check, checks, stops
+from app.checks import Check, stops
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
+from app.health import health
 from app.links import choose_iteration
+from app.queries.evidence import evidence_of
 from app.queries.iterations import Iteration
 from app.queries.moves import Standing, standing
 from app.queries.overview import overview
@@ -35,12 +39,15 @@ def show() -> None:
     told()
     chosen, siblings = choose_iteration("act", store.iterations)
     now = reading(lambda: standing(chosen.report.system))
-    found = checks(chosen, store.newest, utc_now())
+    found = health(chosen, store.newest)
     person = who()
     panels.headline(chosen)
     panels.strip(found)
     by_id = {each.iteration_id: each for each in siblings}
     review(chosen, by_id.get(str(now.live_id)), found)
+    kept = panels.Rows("what was kept of the iteration, newest first", lambda: evidence_of(chosen.iteration_id))
+    asked = f"quaestor iterations --system {shlex.quote(chosen.report.system)} --json"
+    panels.source("this review", asked, store.snapshot, [kept])
     if isinstance(person, SignedOut) or not person.approves:
         st.info(plain(f"You may look, not act. {person.why}"))
         commands(chosen, now)
@@ -75,7 +82,7 @@ def review(chosen: Iteration, live: Iteration | None, found: Sequence[Check]) ->
     if evaluation is not None:
         muted = bool(stops(found))
         drawn = intervals.gain_chart(frames.gains([chosen]), evaluation.unit, chosen.margin, muted)
-        st.altair_chart(drawn, alt="The gain with its interval, and the lines of zero and of the gate")
+        draw(drawn, alt="The gain with its interval, and the lines of zero and of the gate")
         if live is not None and chosen.report.incumbent_id != live.iteration_id:
             against = short(chosen.report.incumbent_id)
             st.warning(f"It was judged against {against}, which is not what is live now: evaluate it against that.")
@@ -186,7 +193,7 @@ def look(iteration_id: str) -> tuple[Iteration, Sequence[Check]]:
     """An iteration and its checks as they are now."""
     store = overview()
     (found,) = (each for each in store.iterations if each.iteration_id == iteration_id)
-    return found, checks(found, store.newest, utc_now())
+    return found, health(found, store.newest)
 
 
 if __name__ == "__main__":

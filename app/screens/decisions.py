@@ -11,9 +11,12 @@ import streamlit as st
 from app import panels
 from app import payments_frames as shapes
 from app.charts import payments as charts
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
+from app.queries.evidence import outcomes_of
 from app.queries.iterations import Iteration, all_iterations
 from app.queries.payments import DECISIONS_LISTED, explained, newest_decisions, systems_deciding
+from app.queries.store import state
 from app.style import plain, short
 from quaestor.errors import UsageError
 from quaestor.export.explanation import Explanation
@@ -73,10 +76,10 @@ def one(explanation: Explanation) -> None:
     driving = shapes.drivers(explanation)
     if not driving.is_empty():
         drawn = charts.driver_chart(driving, "change in the predicted lead of the action taken, in reward")
-        st.altair_chart(drawn, alt="By how much each feature raised or lowered the lead of the action taken")
+        draw(drawn, alt="By how much each feature raised or lowered the lead of the action taken")
         st.caption("How far the lead falls when the feature is not known. A prediction has no interval of its own.")
     st.subheader("Eligible actions and the draw", anchor=False)
-    st.altair_chart(
+    draw(
         charts.draw_chart(shapes.cut(explanation), explanation.draw),
         alt="The probabilities of the eligible actions end to end, and where the draw fell",
     )
@@ -86,9 +89,11 @@ def one(explanation: Explanation) -> None:
     st.subheader("Features as used", anchor=False)
     texts = {name.split("_", 1)[1]: "missing" if value is None else str(value) for name, value in features(explanation)}
     panels.table(pl.DataFrame({"feature": list(texts), "value": list(texts.values())}), "Features as they were used")
-    with st.expander("Where this comes from"):
-        command = ["quaestor", "explain", explanation.event_id, "--system", explanation.system]
-        st.code(shlex.join(command), language=None)
+    command = ["quaestor", "explain", explanation.event_id, "--system", explanation.system]
+    came = panels.Rows(
+        "every outcome of it, the first revision first", lambda: outcomes_of(explanation.system, explanation.event_id)
+    )
+    panels.source("this decision", shlex.join(command), reading(state), [came])
 
 
 def features(explanation: Explanation) -> list[tuple[str, object]]:

@@ -9,8 +9,11 @@ import streamlit as st
 
 from app import drifts, freshness, panels
 from app.charts import feedback as charts
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
+from app.links import choose
 from app.paging import page_of
+from app.queries.evidence import files_of, hours_of
 from app.queries.feedback import PAGE, Feedback, drifted, feedback, ingested
 from app.queries.store import state
 from app.resubmitting import quarantine
@@ -18,6 +21,7 @@ from quaestor.alerts.limits import Limits
 from quaestor.clock import utc_now
 
 DAYS_DRAWN = 366
+FILES_LISTED = 200
 
 
 def show() -> None:
@@ -34,7 +38,12 @@ def show() -> None:
     freshness.lights(found.newest, now)
     st.subheader("Decisions and outcomes", anchor=False)
     systems(found)
-    panels.source("this screen", "quaestor status\nquaestor quarantine list\nquaestor alerts", reading(state))
+    below = [
+        panels.Rows("the counts of each day, newest first, which every count of rounds is a sum of", hours_of),
+        panels.Rows(f"the newest {FILES_LISTED} of {found.files:,} files", lambda: files_of(FILES_LISTED)),
+    ]
+    asked = "quaestor status\nquaestor quarantine list\nquaestor alerts"
+    panels.source("these counts", asked, reading(state), below)
     one_system(found, now)
     quarantine(found.reasons)
     st.subheader("Ingest history", anchor=False)
@@ -83,10 +92,10 @@ def one_system(found: Feedback, now: datetime) -> None:
     names = [*deciding, *(name for name in sorted(set(found.newest["system"])) if name not in deciding)]
     if not names:
         return
-    system = str(st.selectbox("System", names, key="feedback system"))
+    system = choose("System", names, "system", "feedback system")
     arrivals(found, system)
     st.subheader("Drift", anchor=False)
-    drift = reading(lambda: drifted(system, now.isoformat()))
+    drift = reading(lambda: drifted(system, now.replace(minute=0).isoformat()))
     st.text(drifts.told(drift))
     levels = drifts.levels(drift)
     if not levels.is_empty():
@@ -94,7 +103,7 @@ def one_system(found: Feedback, now: datetime) -> None:
     features = drifts.features(drift)
     if not features.is_empty():
         drawn = charts.features_chart(features.head(drifts.FEATURES_DRAWN), Limits().feature_shift or 0.0)
-        st.altair_chart(drawn, alt="How far each feature moved, with what chance alone would show and the limit")
+        draw(drawn, alt="How far each feature moved, with what chance alone would show and the limit")
         st.caption(
             "The tick is what chance alone would show at most. Square: recent rounds have a category never seen before."
             + (
@@ -105,7 +114,7 @@ def one_system(found: Feedback, now: datetime) -> None:
         )
     demand = drifts.demand(drift)
     if not demand.is_empty():
-        st.altair_chart(charts.demand_chart(demand), alt=f"Demand of {system} by period")
+        draw(charts.demand_chart(demand), alt=f"Demand of {system} by period")
 
 
 def arrivals(found: Feedback, system: str) -> None:
@@ -119,7 +128,7 @@ def arrivals(found: Feedback, system: str) -> None:
         (pl.col("decisions") - pl.col("with_outcome")).alias("without one yet"),
     )
     long = drawn.unpivot(index="day", variable_name="answer", value_name="decisions")
-    st.altair_chart(charts.arrivals_chart(long), alt=f"Decisions of {system} by day, with and without an outcome")
+    draw(charts.arrivals_chart(long), alt=f"Decisions of {system} by day, with and without an outcome")
     if len(days) > DAYS_DRAWN:
         st.caption(f"The newest {DAYS_DRAWN} days of {len(days):,} are drawn.")
 

@@ -12,10 +12,13 @@ from app import frames, panels, stock
 from app.changed_decisions import changed_decisions
 from app.charts import intervals
 from app.charts.network import learning_chart
-from app.checks import Check, checks, stops
+from app.checks import Check, stops
 from app.decision_page import certificate_digest, decision_page
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
+from app.health import health
 from app.links import choose_iteration
+from app.origins import below
 from app.queries.iterations import Iteration
 from app.queries.overview import overview
 from app.queries.record import Record, evidence_text, record
@@ -34,12 +37,12 @@ def show() -> None:
         return
     chosen, siblings = choose_iteration("iteration", store.iterations)
     kept = reading(lambda: record(chosen.iteration_id, chosen.report.incumbent_id))
-    found = checks(chosen, store.newest, utc_now())
+    found = health(chosen, store.newest)
     panels.headline(chosen)
     panels.strip(found)
     panels.reasons(chosen)
     ways(chosen)
-    panels.changed(chosen, siblings, opened=True)
+    panels.changed(chosen, siblings)
     evaluation = chosen.report.evaluation
     if evaluation is None:
         st.subheader("Evaluation", anchor=False)
@@ -47,7 +50,7 @@ def show() -> None:
         st.code(f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent ID", language=None)
     else:
         evaluated(chosen, evaluation, bool(stops(found)))
-        panels.source("the evaluation", *origin(chosen, kept, store.snapshot))
+        panels.source("the evaluation", origin(chosen, kept), store.snapshot, below(chosen))
     changed_decisions(kept.segments, chosen)
     learning(kept, chosen)
     certificate(chosen)
@@ -85,31 +88,25 @@ def evaluated(chosen: Iteration, evaluation: Evaluation, muted: bool) -> None:
     left, right = st.columns(2)
     with left:
         drawn = intervals.gain_chart(frames.gains_by(evaluation), evaluation.unit, chosen.margin, muted)
-        st.altair_chart(drawn, alt="The gain by every estimator or yardstick, with intervals, zero and gate")
+        draw(drawn, alt="The gain by every estimator or yardstick, with intervals, zero and gate")
     with right:
         drawn = intervals.value_chart(frames.values([chosen]), f"mean {evaluation.quantity}", evaluation.unit)
-        st.altair_chart(drawn, alt="Values of candidate and incumbent with intervals")
+        draw(drawn, alt="Values of candidate and incumbent with intervals")
     if muted:
         st.caption("In grey: a check of the evidence says stop, and these figures cannot be relied on.")
-    panels.say(
-        f"By {evaluation.estimator} on {evaluation.evaluated_on}. The gate asks for more than {chosen.margin:g}."
-    )
+    panels.say(f"The gate asks for more than {chosen.margin:g}.")
     if evaluation.diagnostics:
         rows = [(each.name, each.status, each.sentence) for each in evaluation.diagnostics]
         with st.expander(f"{len(rows)} checks of the log"):
             panels.table(pl.DataFrame(rows, schema=["check", "status", "why"], orient="row"), "Checks of the log")
 
 
-def origin(chosen: Iteration, kept: Record, snapshot: str) -> tuple[str, str, pl.DataFrame]:
-    """The query of an iteration's evidence, the state it was read in, and the evidence as rows."""
-    shown = kept.kept.select(
-        "kind", pl.col("evidence_id").str.head(12), pl.col("created_at").alias("kept at (UTC)"), "bytes"
-    )
+def origin(chosen: Iteration, kept: Record) -> str:
+    """The command and the query that give an iteration's evaluation again."""
     command = (
         f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent {short(chosen.report.incumbent_id)}"
     )
-    query = f"select content from evidence where evidence_id = '{kept.evidence_id('evaluation')}'"
-    return f"{command}\n{query}", snapshot, shown
+    return f"{command}\nselect content from evidence where evidence_id = '{kept.evidence_id('evaluation')}'"
 
 
 def learning(kept: Record, chosen: Iteration) -> None:
@@ -120,7 +117,7 @@ def learning(kept: Record, chosen: Iteration) -> None:
         st.text("It was fitted in one pass, not epoch by epoch: there is no learning curve.")
         return
     unit = chosen.report.evaluation.unit if chosen.report.evaluation else "cost per store and period"
-    st.altair_chart(
+    draw(
         learning_chart(stock.learning(curve), int(curve["best"]), unit),
         alt="Cost by epoch on training and dev periods, and the epoch that was kept",
     )

@@ -10,11 +10,14 @@ import streamlit as st
 
 from app import frames, lineage, panels
 from app.charts.lineage import lineage_chart
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
-from app.links import address
+from app.links import address, choose
+from app.queries.evidence import evidence_of_system
 from app.queries.iterations import Iteration, all_iterations
 from app.queries.store import state
 from app.style import plain, short
+from quaestor.clock import utc_now
 
 EVERY = "all"
 COMPARED_AT_MOST = 6
@@ -27,31 +30,18 @@ def show() -> None:
         nothing_yet("There is no iteration yet.")
         return
     systems = list(dict.fromkeys(each.report.system for each in reversed(known)))
-    system = chosen_system(systems)
+    system = choose("System", systems, "system", "iterations system")
     mine = [each for each in known if each.report.system == system]
     st.header(plain(sentence(system, mine)), anchor=False)
     st.subheader("Lineage", anchor=False)
     drawn = lineage_chart(lineage.nodes(mine), lineage.edges(mine))
     told = f"Lineage of {len(mine)} iterations: each joined to its parent, with its stage as shape and colour"
-    st.altair_chart(drawn, alt=told)
+    draw(drawn, alt=told)
     st.caption("Each iteration is joined to its parent; the point leads to its page. The table says the same.")
     st.subheader("Choose by what matters", anchor=False)
     listed(mine)
-    panels.source("this screen", f"quaestor iterations --system {shlex.quote(system)}", reading(state))
-
-
-def chosen_system(systems: Sequence[str]) -> str:
-    """Which system is shown, in step with the address."""
-    asked = st.query_params.get("system")
-    if asked is not None and asked not in systems:
-        st.warning(plain(f"The link names the system {asked!r}, which is not here. Choose one below."))
-    elif asked is not None:
-        st.session_state["iterations system"] = asked
-
-    def to_system() -> None:
-        st.query_params["system"] = st.session_state["iterations system"]
-
-    return str(st.selectbox("System", systems, key="iterations system", on_change=to_system))
+    kept = panels.Rows("what was kept of these iterations, newest first", lambda: evidence_of_system(system))
+    panels.source("this list", f"quaestor iterations --system {shlex.quote(system)}", reading(state), [kept])
 
 
 def sentence(system: str, mine: Sequence[Iteration]) -> str:
@@ -66,9 +56,9 @@ def listed(mine: Sequence[Iteration]) -> None:
     """The table, filtered; what is ticked can be opened or compared."""
     left, middle, right = st.columns([2, 2, 3])
     stages = list(dict.fromkeys(each.report.stage for each in mine))
-    stage = left.selectbox("Stage", [EVERY, *stages])
+    stage = choose("Stage", [EVERY, *stages], "stage", "iterations stage", where=left)
     words = list(dict.fromkeys(str(panels.word_of_iteration(each) or "not evaluated") for each in mine))
-    word = middle.selectbox("Verdict", [EVERY, *words])
+    word = choose("Verdict", [EVERY, *words], "verdict", "iterations verdict", where=middle)
     text = right.text_input("Policy or id contains", max_chars=60)
     kept = [
         each
@@ -80,7 +70,7 @@ def listed(mine: Sequence[Iteration]) -> None:
     if not kept:
         st.text("No iteration is like that: choose another stage or verdict, or another text.")
         return
-    shown = frames.listing(kept, {}).with_columns(page=pl.Series([address(each) for each in reversed(kept)]))
+    shown = frames.listing(kept, {}, utc_now()).with_columns(page=pl.Series([address(each) for each in reversed(kept)]))
     marked = st.dataframe(
         panels.exportable(shown),
         hide_index=True,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 
 import polars as pl
 import streamlit as st
 
-from app import lineage, panels
+from app import frames, freshness, lineage, panels
 from app.checks import checks
 from app.guard import NOTHING_YET, nothing_yet, present, reading
-from app.links import newest_judged
-from app.queries.iterations import Iteration
+from app.queries.evidence import evidence_of
+from app.queries.iterations import Iteration, newest_judged
 from app.queries.outcomes import realised
 from app.queries.overview import Overview, overview
 from app.queries.runs import AtWork, at_work
 from app.style import STATUS_SIGNS, Status, figure, plain, short
+from app.watching import told, watch
 from quaestor.clock import utc_now
 
 WAITING = "waits for approval"
@@ -31,7 +33,10 @@ def show() -> None:
     systems = dict.fromkeys(each.report.system for each in reversed(store.iterations))
     newest = [newest_judged([each for each in store.iterations if each.report.system == name]) for name in systems]
     newest.sort(key=lambda each: each.report.stage != WAITING)
+    now = utc_now()
+    found = {each.iteration_id: checks(each, store.newest, store.stale[each.iteration_id], now) for each in newest}
     panels.headline(newest[0])
+    panels.strip(found[newest[0].iteration_id], (Status.STOP,))
     panels.link(newest[0])
     for each in newest[1:]:
         word, said, way = st.columns([2, 8, 3], vertical_alignment="center")
@@ -41,19 +46,24 @@ def show() -> None:
             panels.say(each.report.sentence())
         with way:
             panels.link(each)
+        panels.strip(found[each.iteration_id], (Status.STOP,))
     waiting(store)
     work = reading(at_work)
     alarming(work)
-    live(store)
-    st.subheader("Health of the evidence", anchor=False)
-    now = utc_now()
-    for each in newest:
-        st.markdown(f"**{plain(each.report.system)}**, iteration {plain(each.label)}")
-        panels.strip(checks(each, store.newest, now))
-    freshness(store, now)
+    live(store, now)
+    freshness.lights(store.newest, now)
     running(work)
     entries(store)
-    panels.source("this screen", "quaestor status\nquaestor iterations", store.snapshot)
+    kept = [
+        panels.Rows(f"what was kept of {each.label} of {each.report.system[:40]}", evidence_rows(each.iteration_id))
+        for each in newest
+    ]
+    panels.source("the overview", "quaestor status\nquaestor iterations\nquaestor alerts", store.snapshot, kept)
+
+
+def evidence_rows(iteration_id: str) -> Callable[[], pl.DataFrame]:
+    """What reads the evidence of an iteration."""
+    return lambda: evidence_of(iteration_id)
 
 
 def empty(store: Overview) -> None:
@@ -66,7 +76,7 @@ def empty(store: Overview) -> None:
         "quaestor run payments --study data/studies/payments/world.toml",
         "learns a first iteration from a study of yours, or `make demo` from its own",
     )
-    freshness(store, utc_now())
+    freshness.lights(store.newest, utc_now())
 
 
 def waiting(store: Overview) -> None:
@@ -86,13 +96,14 @@ def waiting(store: Overview) -> None:
         st.page_link("screens/feedback_health.py", label=f"{rows} in quarantine: look at the reasons →")
 
 
-def live(store: Overview) -> None:
+def live(store: Overview, now: datetime) -> None:
     """What decides now in each system, since when, and how it does."""
     st.subheader("Live", anchor=False)
     named = {each.iteration_id: each for each in store.iterations}
     earned = {row["iteration_id"]: row for row in realised().iter_rows(named=True)}
     rows = [
-        _live_row(system, named.get(name), since, earned.get(name)) for system, name, since in store.live.iter_rows()
+        _live_row(system, named.get(name), since, earned.get(name), now)
+        for system, name, since in store.live.iter_rows()
     ]
     if rows:
         panels.table(pl.DataFrame(rows), "The live iteration of each system")
@@ -100,36 +111,34 @@ def live(store: Overview) -> None:
         st.text("Nothing is live yet: the first retraining makes the policy in use live.")
 
 
-def freshness(store: Overview, now: datetime) -> None:
-    """How old the newest of everything is, the oldest first."""
-    st.subheader("Freshness", anchor=False)
-    dated = store.newest.with_columns(
-        pl.Series("age (days)", [_days(now, at) for at in store.newest["newest_at"]], dtype=pl.Float64)
-    )
-    panels.table(
-        dated.rename({"part": "newest of", "newest_at": "is of (UTC)"}), "The newest event of each kind, oldest first"
-    )
-    st.caption("The oldest part rules: a system is as fresh as the oldest thing it needs.")
-
-
 def alarming(now: AtWork) -> None:
-    """What the watch found wrong, and when it last looked."""
+    """Every alarm that stands, as `quaestor alerts` tells them, and when they were looked for."""
     st.subheader("Alarms", anchor=False)
-    if now.looked_at is None:
-        st.text("Nobody has looked for alarms yet. This looks, and tells whom it is told to:")
-        st.code("quaestor alerts", language=None)
-    elif now.alarms.is_empty():
-        st.text(f"None stands. The watch last looked at {now.looked_at:%Y-%m-%d %H:%M} UTC.")
-    else:
-        shown = now.alarms.select(
+    look, looking = watch().now()
+    standing = told(look, now.alarms)
+    if look is not None and look.failed is not None:
+        st.warning(plain(f"Nobody could look for alarms: {look.failed}"))
+    if look is None:
+        st.text("Alarms are being looked for: refresh in a moment.")
+    elif standing.is_empty():
+        st.text("None stands.")
+    if not standing.is_empty():
+        shown = standing.select(
             (pl.col("status").replace_strict(ALARM_SIGNS, default="") + " " + pl.col("status")).alias("status"),
             "system",
             "subject",
             "sentence",
             pl.col("first_at").dt.truncate("1s").alias("first seen at (UTC)"),
-            pl.col("seen_at").dt.truncate("1s").alias("last seen at (UTC)"),
         )
-        panels.table(shown, "The alarms that stand")
+        panels.table(shown, "The alarms that stand, the gravest first")
+    looked = f"Looked for at {look.looked_at:%Y-%m-%d %H:%M} UTC. " if look else ""
+    again = "They are being looked for again: refresh to see what is found. " if look and looking else ""
+    watched = (
+        f"The scheduled watch, which tells people, last looked at {now.looked_at:%Y-%m-%d %H:%M} UTC."
+        if now.looked_at
+        else "The scheduled watch, which tells people, has never looked: make serve starts it."
+    )
+    st.caption(plain(f"{looked}{again}{watched}"))
 
 
 def running(now: AtWork) -> None:
@@ -162,7 +171,7 @@ def entries(store: Overview) -> None:
 
 
 def _live_row(
-    system: str, iteration: Iteration | None, since: object, earned: dict[str, float] | None
+    system: str, iteration: Iteration | None, since: object, earned: dict[str, float] | None, now: datetime
 ) -> dict[str, object]:
     told = f"{figure(earned['value'])} ({figure(earned['lower'])} to {figure(earned['upper'])})" if earned else ""
     return {
@@ -170,14 +179,11 @@ def _live_row(
         "iteration": iteration.label if iteration else "unknown",
         "policy": iteration.report.policy if iteration else "unknown",
         "live since (UTC)": since,
+        "age of its data (days)": frames.age_in_days(iteration, now) if iteration else None,
         "gain when judged": lineage.gain_in_words(iteration) if iteration else "not judged",
         "earned since, a round": told or "not known yet",
         "certified": "yes" if iteration and iteration.report.certificate else "no",
     }
-
-
-def _days(now: datetime, newest_at: datetime | None) -> float | None:
-    return None if newest_at is None else round((now - newest_at) / timedelta(days=1), 1)
 
 
 if __name__ == "__main__":

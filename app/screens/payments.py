@@ -11,9 +11,12 @@ from app import payments_frames as shapes
 from app.charts import intervals
 from app.charts import payments as charts
 from app.charts.segments import segment_chart
-from app.checks import checks, stops
+from app.checks import stops
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
-from app.links import choose_iteration
+from app.health import health
+from app.links import choose, choose_iteration
+from app.origins import below
 from app.queries.iterations import Iteration
 from app.queries.outcomes import realised
 from app.queries.overview import overview
@@ -35,10 +38,11 @@ def show() -> None:
         return
     chosen, generations = choose_iteration("payments", known)
     kept = reading(lambda: record(chosen.iteration_id, chosen.report.incumbent_id))
-    found = checks(chosen, store.newest, utc_now())
+    found = health(chosen, store.newest)
     panels.headline(chosen)
     panels.strip(found)
     panels.reasons(chosen)
+    panels.changed(chosen, generations)
     panels.link(chosen)
     truth = truths().get(chosen.iteration_id)
     over_generations(generations)
@@ -51,16 +55,19 @@ def show() -> None:
         overlap(chosen, chosen.report.evaluation)
     arriving(chosen)
     trade_off(kept.trade_off)
-    panels.source("this screen", origin(chosen, kept), store.snapshot)
+    panels.source("these payments figures", origin(chosen, kept), store.snapshot, below(chosen))
     st.subheader("All iterations of this system", anchor=False)
-    panels.table(frames.listing(generations, truths()), "Every iteration, newest first")
+    panels.table(frames.listing(generations, truths(), utc_now()), "Every iteration, newest first")
 
 
 def over_generations(generations: tuple[Iteration, ...]) -> None:
     """Value and gain of every evaluated iteration: whether generations swing is seen here."""
     judged = [each for each in generations if each.report.evaluation is not None]
     if not judged:
-        st.text("No iteration of this system has been evaluated yet.")
+        panels.missing(
+            "No iteration of this system has been evaluated yet. This evaluates one against another:",
+            "quaestor evaluate --candidate ID --incumbent ID",
+        )
         return
     evaluation = judged[-1].report.evaluation
     assert evaluation is not None
@@ -70,13 +77,11 @@ def over_generations(generations: tuple[Iteration, ...]) -> None:
         drawn = intervals.generations_chart(
             frames.generations(judged, realised()), f"value: mean {evaluation.quantity}", evaluation.unit
         )
-        st.altair_chart(
-            drawn, alt="Value of candidate, incumbent and what was realised, over generations, with intervals"
-        )
+        draw(drawn, alt="Value of candidate, incumbent and what was realised, over generations, with intervals")
     with right:
         st.subheader("Gain over generations", anchor=False)
         drawn = intervals.gains_chart(frames.numbered_gains(judged), evaluation.unit, judged[-1].margin)
-        st.altair_chart(drawn, alt="Gain of each iteration over its incumbent, with its interval, zero and gate")
+        draw(drawn, alt="Gain of each iteration over its incumbent, with its interval, zero and gate")
     st.caption(
         f"Whiskers: {evaluation.difference.confidence:.0%} intervals. Each iteration is compared with the incumbent of "
         "its time on the same rounds; the paired gain is known better than either value, so judge by the gain. A line "
@@ -98,8 +103,7 @@ def estimate(chosen: Iteration, evaluation: Evaluation, truth: float | None, mut
         said = "Known only in a simulated world: 0 % is the uniform policy, 100 % the best possible one."
         columns[3].metric("True share of the gap", f"{truth:.1%}", help=said)
     drawn = intervals.gain_chart(frames.gains_by(evaluation), evaluation.unit, chosen.margin, muted)
-    st.altair_chart(drawn, alt="The gain by every estimator, with intervals and the lines of zero and of the gate")
-    panels.say(f"Estimated by {evaluation.estimator} on {evaluation.evaluated_on}.")
+    draw(drawn, alt="The gain by every estimator, with intervals and the lines of zero and of the gate")
 
 
 def actions(chosen: Iteration) -> None:
@@ -108,10 +112,13 @@ def actions(chosen: Iteration) -> None:
     with left:
         st.subheader("Action mix", anchor=False)
         if chosen.health is None:
-            st.text("No action mix was kept of this iteration.")
+            panels.missing(
+                "No action mix was kept of this iteration: a retraining keeps it.",
+                "quaestor run payments --study STUDY",
+            )
         else:
             mix = shapes.action_mix(chosen.health, chosen.data)
-            st.altair_chart(charts.action_mix_chart(mix), alt="Share of each action in the log and under the candidate")
+            draw(charts.action_mix_chart(mix), alt="Share of each action in the log and under the candidate")
             st.caption("Shares of the rounds in hand, counted and not estimated: they have no interval.")
     with right:
         st.subheader("Propensities", anchor=False)
@@ -120,7 +127,7 @@ def actions(chosen: Iteration) -> None:
             st.text("It learnt from no log of propensities.")
         else:
             drawn = charts.propensity_chart(shapes.propensities(histogram))
-            st.altair_chart(drawn, alt="Logged rounds by the propensity of the action taken")
+            draw(drawn, alt="Logged rounds by the propensity of the action taken")
             st.caption("Of the rounds that it learnt from, counted.")
 
 
@@ -139,10 +146,10 @@ def by_segment(segments: Segments | None, chosen: Iteration) -> None:
 def approval(segments: Segments) -> None:
     """Reward by the levels of a chosen feature."""
     features = parted.features(segments)
-    feature = st.selectbox("Parted by", features, key="payments feature") if features else ""
-    shown = parted.of_feature(segments, str(feature))
+    feature = choose("Parted by", features, "by", "payments feature") if features else ""
+    shown = parted.of_feature(segments, feature)
     drawn = segment_chart(parted.values(shown, ("observed", "candidate", "incumbent")), "mean reward a round")
-    st.altair_chart(drawn, alt="Observed reward, and value of candidate and incumbent, in each segment, with intervals")
+    draw(drawn, alt="Observed reward, and value of candidate and incumbent, in each segment, with intervals")
     st.caption(
         "Observed: what the log earned, whoever decided. Candidate and incumbent: doubly robust, on held-out rounds. "
         f"Intervals hold for each segment by itself. {parted.LEFT_OUT}"
@@ -154,19 +161,28 @@ def calibration(chosen: Iteration, kept: Record) -> None:
     st.subheader("Calibration", anchor=False)
     found, evaluation = kept.calibration, chosen.report.evaluation
     if found is None or evaluation is None:
-        st.text("No calibration was kept of this iteration.")
+        panels.missing(
+            "No calibration was kept of this iteration: a retraining keeps it.", "quaestor run payments --study STUDY"
+        )
         return
     left, right = st.columns([3, 2])
     with left:
         curve = shapes.calibration(found["curve"], evaluation.pairs)
-        st.altair_chart(charts.calibration_chart(curve), alt="Observed against predicted reward, with intervals")
+        draw(charts.calibration_chart(curve), alt="Observed against predicted reward, with intervals")
         st.caption(
             "Ten bins of equal size of held-out rounds, 95% intervals; on the dashed line predictions mean what they "
             f"say. Expected calibration error {found['ece']:.4f}, Brier score {found['brier']:.4f}."
         )
     with right:
-        if found["ece_by_action"]:
-            panels.table(shapes.ece_by_action(found["ece_by_action"]), "Expected calibration error of each action")
+        by_action = shapes.calibration_by_action(found)
+        if by_action.is_empty():
+            st.text("It was not kept for each action: too few rounds of each were held out.")
+        else:
+            panels.table(by_action, "Brier score and expected calibration error of each action, the worst first")
+            st.caption(
+                "Means over the held-out rounds in which the log took the action; actions of fewer than ten are "
+                "left out."
+            )
 
 
 def overlap(chosen: Iteration, evaluation: Evaluation) -> None:
@@ -182,7 +198,7 @@ def overlap(chosen: Iteration, evaluation: Evaluation) -> None:
     with right:
         if evaluation.overlap is not None and evaluation.overlap.histogram is not None:
             drawn = charts.weight_chart(shapes.weights(evaluation.overlap.histogram))
-            st.altair_chart(drawn, alt=f"Importance weights of {chosen.label}: share of rounds and of all weight")
+            draw(drawn, alt=f"Importance weights of {chosen.label}: share of rounds and of all weight")
             st.caption("Where a few rounds carry most of the weight, the estimate rests on those few.")
 
 
@@ -201,7 +217,7 @@ def arriving(chosen: Iteration) -> None:
             st.text("No round's window has closed yet.")
         else:
             drawn = charts.delay_chart(shapes.delays(found.curve))
-            st.altair_chart(drawn, alt="Share of closed rounds with an outcome by hours since the decision")
+            draw(drawn, alt="Share of closed rounds with an outcome by hours since the decision")
             st.caption(
                 f"{int(found.curve['rounds'][0]):,} closed rounds of the newest {DAYS_READ} days, 95% intervals."
             )
@@ -211,7 +227,7 @@ def arriving(chosen: Iteration) -> None:
         else:
             rounds, answered = int(found.pending["rounds"].sum()), int(found.pending["answered"].sum())
             drawn = charts.pending_chart(shapes.pending(found.pending))
-            st.altair_chart(drawn, alt="Pending rounds by age, with and without an outcome by now")
+            draw(drawn, alt="Pending rounds by age, with and without an outcome by now")
             st.caption(f"{rounds:,} rounds are pending, {answered / rounds:.1%} of them with an outcome already.")
 
 
@@ -223,7 +239,7 @@ def trade_off(kept: dict[str, Any] | None) -> None:
         st.code('[refit.objective]\ncosts = { "ACTION" = 0.02 }', language="toml")
         return
     curve, sides = shapes.trade_off(kept)
-    st.altair_chart(charts.trade_off_chart(curve, sides), alt="Reward against cost a round, with intervals")
+    draw(charts.trade_off_chart(curve, sides), alt="Reward against cost a round, with intervals")
     st.caption(
         "Each point of the line is the greedy policy at one price of cost, read doubly robust from held-out rounds. "
         "What lies below the line gives reward away."

@@ -8,13 +8,17 @@ import streamlit as st
 
 from app import frames, panels
 from app.changed_decisions import segmented
+from app.changed_orders import changed_orders
 from app.charts import intervals
+from app.checks import stops
+from app.drawing import draw
 from app.guard import nothing_yet, present, reading
-from app.links import newest_judged
-from app.queries.iterations import Iteration, all_iterations
+from app.health import health
+from app.queries.evidence import evidence_of
+from app.queries.iterations import Iteration, newest_judged
+from app.queries.overview import overview
 from app.queries.record import compared
-from app.queries.store import state
-from app.style import Word, plain, short, word_of
+from app.style import Status, Word, plain, short, word_of
 from quaestor.registry.evaluation import Evaluation
 
 AT_MOST = 6
@@ -23,7 +27,8 @@ WORDS = {Word.BETTER: "better than", Word.WORSE: "worse than", Word.NOT_CLEAR: "
 
 def show() -> None:
     """Two iterations or more."""
-    known = reading(all_iterations)
+    store = reading(overview)
+    known = store.iterations
     if not known:
         nothing_yet("There is no iteration yet.")
         return
@@ -34,15 +39,23 @@ def show() -> None:
     first, second = chosen[:2]
     evaluation, segments = reading(lambda: compared(first.iteration_id, second.iteration_id))
     st.header(plain(sentence(first, second, evaluation)), anchor=False)
+    if evaluation is not None:
+        panels.say(panels.method(evaluation))
+    healths = {each.iteration_id: health(each, store.newest) for each in chosen}
+    for each in chosen:
+        st.markdown(f"Evidence of **{plain(each.label)}**")
+        panels.strip(healths[each.iteration_id], (Status.STOP,))
     if evaluation is None:
         st.text("They were never compared on the same rounds. This compares them:")
         st.code(
             f"quaestor evaluate --candidate {short(first.iteration_id)} --incumbent {short(second.iteration_id)}",
             language=None,
         )
-    on_one_axis(chosen, evaluation)
+    on_one_axis(chosen, evaluation, any(stops(found) for found in healths.values()))
     st.subheader("Decisions that change", anchor=False)
-    if segments is None:
+    if first.kind == "inventory":
+        changed_orders(first, second.iteration_id)
+    elif segments is None:
         st.text(f"Where {first.label} decides otherwise than {second.label} is not known before they are compared.")
     else:
         segmented(segments, "side by side")
@@ -53,7 +66,10 @@ def show() -> None:
     else:
         panels.table(difference, "Differences in configuration, data and code, a column an iteration")
     names = f"--candidate {short(first.iteration_id)} --incumbent {short(second.iteration_id)}"
-    panels.source("the comparison", f"quaestor evaluate {names}", reading(state))
+    kept = panels.Rows(
+        "what was kept of the two, newest first", lambda: evidence_of(first.iteration_id, second.iteration_id)
+    )
+    panels.source("the comparison", f"quaestor evaluate {names}", store.snapshot, [kept])
     st.subheader("Their pages", anchor=False)
     for each in chosen:
         panels.link(each)
@@ -112,8 +128,8 @@ def sentence(first: Iteration, second: Iteration, evaluation: Evaluation | None)
     )
 
 
-def on_one_axis(chosen: Sequence[Iteration], evaluation: Evaluation | None) -> None:
-    """Values and gains of all with their intervals."""
+def on_one_axis(chosen: Sequence[Iteration], evaluation: Evaluation | None, muted: bool) -> None:
+    """Values and gains of all with their intervals; gains in grey where a check of any of them says stop."""
     judged = [each for each in chosen if each.report.evaluation is not None]
     if not judged:
         st.text("None of them has been evaluated.")
@@ -124,12 +140,12 @@ def on_one_axis(chosen: Sequence[Iteration], evaluation: Evaluation | None) -> N
     with left:
         st.subheader("Values", anchor=False)
         drawn = intervals.values_chart(frames.own_values(chosen, evaluation), f"mean {newest.quantity}", newest.unit)
-        st.altair_chart(drawn, alt="The value of each iteration with its interval, on one axis")
+        draw(drawn, alt="The value of each iteration with its interval, on one axis")
     with right:
         st.subheader("Gains", anchor=False)
         gains = frames.gains(judged) if evaluation is None else frames.gains_with(judged, chosen, evaluation)
-        drawn = intervals.gain_chart(gains, newest.unit, judged[0].margin)
-        st.altair_chart(drawn, alt="The gain of each iteration with its interval, with zero and gate, on one axis")
+        drawn = intervals.gain_chart(gains, newest.unit, judged[0].margin, muted)
+        draw(drawn, alt="The gain of each iteration with its interval, with zero and gate, on one axis")
     against = {each.report.incumbent_id for each in judged}
     rounds = {each.report.evaluation.evaluated_on for each in judged if each.report.evaluation}
     if len(against) > 1 or len(rounds) > 1:

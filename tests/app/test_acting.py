@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.acting import VALID_FOR, Asked, Move, Nonces, Reviewed, carry_out, confirmation, evidence_digest
-from app.checks import Check, checks
+from app.checks import Check
+from app.health import health
 from app.queries.iterations import Iteration
 from app.queries.moves import standing
 from app.queries.overview import overview
@@ -33,7 +34,7 @@ def look(iteration_id: str) -> tuple[Iteration, Sequence[Check]]:
     """An iteration and its checks as they are now."""
     store = overview()
     (found,) = (each for each in store.iterations if each.iteration_id == iteration_id)
-    return found, checks(found, store.newest, utc_now())
+    return found, health(found, store.newest)
 
 
 @dataclass(frozen=True)

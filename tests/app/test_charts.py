@@ -137,6 +137,6 @@ def test_the_oldest_part_rules_the_freshness_light() -> None:
     newest = pl.DataFrame(
         {"system": ["shop"] * 2, "part": ["outcomes", "decisions"], "newest_at": [NOW - timedelta(days=30), NOW]}
     )
-    (found,) = (check for check in checks(iteration, newest, NOW) if check.name == "Freshness")
+    (found,) = (check for check in checks(iteration, newest, None, NOW) if check.name == "Freshness")
     assert found.status is Status.WATCH
     assert "outcomes" in found.sentence

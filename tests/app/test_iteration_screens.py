@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from app import frames, lineage, parted, payments_frames
 from app.acting import confirmation
-from app.checks import checks
 from app.decision_page import certificate_digest, decision_page
+from app.health import health
 from app.queries.iterations import all_iterations
 from app.queries.overview import overview
 from app.queries.payments import explained
@@ -145,7 +145,7 @@ def test_one_number_is_said_alike_everywhere(settings: Settings, decided: Decide
     assert (everything["value"], everything["lower"], everything["upper"]) == pytest.approx((value, lower, upper))
     store = overview()
     (chosen,) = (each for each in store.iterations if each.iteration_id == decided.waits)
-    page = decision_page(chosen, checks(chosen, store.newest, utc_now()), pl.DataFrame(), kept.entries, utc_now())
+    page = decision_page(chosen, health(chosen, store.newest), pl.DataFrame(), kept.entries, utc_now())
     assert f"<td>{wanted} reward a round</td>" in page
     assert certificate_digest(chosen) in page
     assert "waits for approval" in page
@@ -159,7 +159,7 @@ def test_the_printed_page_holds_no_script_and_nothing_remote(filled: Filled) -> 
     (hostile,) = (each for each in store.iterations if each.iteration_id == filled.hostile)
     entries = record(filled.hostile, None).entries
     page = decision_page(
-        hostile, checks(hostile, store.newest, utc_now()), frames.changes(hostile, None), entries, utc_now()
+        hostile, health(hostile, store.newest), frames.changes(hostile, None), entries, utc_now()
     )
     assert "<script" not in page
     assert "<img" not in page

@@ -201,7 +201,7 @@ def declared_maturity(connection: Connection, system: str) -> MaturityParams | N
     """How long outcomes of a system may take, as its newest iteration that learnt from rounds was told."""
     for manifest in iterations.listing(connection, system)["manifest"].reverse():
         data = json.loads(manifest)["data"]
-        if "attribution_hours" in data:
+        if "attribution_hours" in data and "default_reward" in data:
             return MaturityParams(float(data["attribution_hours"]), float(data["default_reward"]))
     return None
 

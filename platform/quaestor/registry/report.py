@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -58,8 +60,8 @@ class IterationReport:
 def reports(connection: Connection, system: str | None = None) -> list[IterationReport]:
     """A report of every iteration, oldest first."""
     exported = dict(bundles.listing(connection).select("iteration_id", "folder").iter_rows())
-    evaluated = evidence.newest(connection, EVALUATION, system)
-    certified = evidence.newest(connection, CERTIFICATE, system)
+    evaluated = evidence.newest_texts(connection, EVALUATION, system)
+    certified = evidence.newest_texts(connection, CERTIFICATE, system)
     return [
         _report(row, evaluated.get(row["iteration_id"], {}), certified.get(row["iteration_id"], {}), exported)
         for row in with_stages(connection, system).iter_rows(named=True)
@@ -68,8 +70,8 @@ def reports(connection: Connection, system: str | None = None) -> list[Iteration
 
 def _report(
     row: dict[str, Any],
-    evaluated: dict[str | None, Any],
-    certified: dict[str | None, Any],
+    evaluated: dict[str | None, str],
+    certified: dict[str | None, str],
     exported: dict[str, str],
 ) -> IterationReport:
     against = row["incumbent_id"]
@@ -89,8 +91,19 @@ def _report(
     try:
         return replace(
             report,
-            evaluation=parse(Evaluation, evaluation, "evaluation") if evaluation else None,
-            certificate=parse(Certificate, certificate, "certificate") if certificate else None,
+            evaluation=_evaluation(evaluation) if evaluation else None,
+            certificate=_certificate(certificate) if certificate else None,
         )
     except UsageError as error:  # one damaged iteration hides no other
         return replace(report, damaged=str(error))
+
+
+@functools.lru_cache(maxsize=4096)
+def _evaluation(content: str) -> Evaluation:
+    """What is kept never changes, and whoever looks reads all of it again whenever something is added."""
+    return parse(Evaluation, json.loads(content), "evaluation")
+
+
+@functools.lru_cache(maxsize=4096)
+def _certificate(content: str) -> Certificate:
+    return parse(Certificate, json.loads(content), "certificate")

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import duckdb
 import polars as pl
 
 from quaestor.errors import UsageError
+
+
+def period_dates(connection: duckdb.DuckDBPyConnection, systems: Sequence[str]) -> dict[str, list[datetime | None]]:
+    """When each period of some systems' demand started, in the order of periods; None where no record says."""
+    found: dict[str, list[datetime | None]] = {system: [] for system in systems}
+    for system, starts_on in connection.execute(
+        "select system, max(starts_on)::timestamp from demand where list_contains(?, system) group by system, period "
+        "order by system, period",
+        [list(systems)],
+    ).fetchall():
+        found[system].append(starts_on)
+    return found
 
 
 def records(connection: duckdb.DuckDBPyConnection, system: str) -> pl.DataFrame:

@@ -67,6 +67,14 @@ def newest(
 ) -> dict[str, dict[str | None, Any]]:
     """The newest evidence of a kind of every iteration: iteration_id → incumbent_id → parsed content, the newest
     first. Evidence that names no incumbent is under None."""
+    found = newest_texts(connection, kind, system)
+    return {name: {against: json.loads(text) for against, text in kept.items()} for name, kept in found.items()}
+
+
+def newest_texts(
+    connection: duckdb.DuckDBPyConnection, kind: str, system: str | None = None
+) -> dict[str, dict[str | None, str]]:
+    """The same with the content as it is kept, in JSON."""
     rows = connection.execute(
         "select iteration_id, incumbent_id, content::varchar from evidence "
         "where kind = $kind and ($system is null or iteration_id in "
@@ -75,9 +83,9 @@ def newest(
         "order by entry desc",
         {"kind": kind, "system": system},
     ).fetchall()
-    found: dict[str, dict[str | None, Any]] = {}
+    found: dict[str, dict[str | None, str]] = {}
     for iteration_id, incumbent_id, content in rows:
-        found.setdefault(iteration_id, {})[incumbent_id] = json.loads(content)
+        found.setdefault(iteration_id, {})[incumbent_id] = content
     return found
 
 
@@ -131,6 +139,16 @@ def of_iteration(connection: duckdb.DuckDBPyConnection, iteration_id: str) -> pl
         "select evidence_id, kind, incumbent_id, created_at, octet_length(encode(content::varchar)) as bytes "
         "from evidence where iteration_id = ? order by entry desc",
         [iteration_id],
+    ).pl()
+
+
+def of_system(connection: duckdb.DuckDBPyConnection, system: str) -> pl.DataFrame:
+    """What was kept of every iteration of a system, newest first: the columns of `of_iteration`, and iteration_id."""
+    return connection.execute(
+        "select e.iteration_id, evidence_id, kind, incumbent_id, e.created_at, "
+        "octet_length(encode(content::varchar)) as bytes "
+        "from evidence e join iterations i using (iteration_id) where i.system = ? order by e.entry desc",
+        [system],
     ).pl()
 
 

@@ -84,14 +84,16 @@ def one_decision(connection: duckdb.DuckDBPyConnection, event_id: str, system: s
     return decisions(connection, owner, decided_at, decided_at + timedelta(microseconds=1), event_id)
 
 
-def newest_decisions(connection: duckdb.DuckDBPyConnection, system: str, most: int) -> pl.DataFrame:
-    """The newest decisions of a system, newest first: event_id, decided_at, iteration_id, action, propensity, fallback,
-    reward (of the highest revision; null where none has arrived)."""
+def newest_decisions(
+    connection: duckdb.DuckDBPyConnection, system: str, most: int, until: datetime | None = None
+) -> pl.DataFrame:
+    """The newest decisions of a system, decided by `until` where it is given, newest first: event_id, decided_at,
+    iteration_id, action, propensity, fallback, reward (of the highest revision; null where none has arrived)."""
     return connection.execute(
         """
         with newest as (
             select event_id, decided_at, iteration_id, action, propensity, fallback from decisions
-            where system = $system order by decided_at desc limit $most
+            where system = $system and ($until is null or decided_at <= $until) order by decided_at desc limit $most
         )
         select newest.*, reward from newest left join (
             select event_id, max_by(reward, revision) as reward from outcomes
@@ -100,7 +102,7 @@ def newest_decisions(connection: duckdb.DuckDBPyConnection, system: str, most: i
             group by event_id
         ) using (event_id) order by decided_at desc, event_id
         """,
-        {"system": system, "most": most},
+        {"system": system, "most": most, "until": until},
     ).pl()
 
 
@@ -117,6 +119,15 @@ def newest_reward(connection: duckdb.DuckDBPyConnection, system: str, event_id: 
         [system, event_id],
     ).fetchone()
     return float(row[0]) if row else None
+
+
+def outcomes_of(connection: duckdb.DuckDBPyConnection, system: str, event_id: str) -> pl.DataFrame:
+    """Every outcome of one event, the first revision first: event_id, revision, observed_at, reward, file_digest."""
+    return connection.execute(
+        "select event_id, revision, observed_at, reward, file_digest from outcomes where system = ? and event_id = ? "
+        f"{_by_hash(connection, [system], event_id)} order by revision",
+        [system, event_id],
+    ).pl()
 
 
 def outcomes(connection: duckdb.DuckDBPyConnection, system: str) -> pl.DataFrame:

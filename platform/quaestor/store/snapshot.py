@@ -11,6 +11,8 @@ _GROWING = (
     "ingested_files", "decisions", "outcomes", "demand", "quarantine", "networks",
     "iterations", "evidence", "verdicts", "bundles", "audit",
 )  # fmt: skip
+_EVENTS = ("ingested_files", "decisions", "outcomes", "demand", "quarantine", "networks", "iterations")
+"""What grows with events and with who learnt from them, and not with what was written down about that."""
 _NUMBERED = ("evidence", "verdicts", "audit")
 
 
@@ -24,5 +26,14 @@ def snapshot(connection: duckdb.DuckDBPyConnection) -> str:
     row = connection.execute(
         f"select {counts}, {newest}, (select count(released_at) from quarantine), "
         "(select list([system, iteration_id, since::varchar] order by system) from live)"
+    ).fetchone()
+    return hashlib.sha256(json.dumps(row).encode()).hexdigest()
+
+
+def events(connection: duckdb.DuckDBPyConnection) -> str:
+    """The same of events and iterations alone: evidence, verdicts and moves leave it as it is."""
+    counts = ", ".join(f"(select count(*) from {table})" for table in _EVENTS)
+    row = connection.execute(
+        f"select {counts}, (select count(released_at) from quarantine), (select count(*) from forgotten_hours)"
     ).fetchone()
     return hashlib.sha256(json.dumps(row).encode()).hexdigest()
