@@ -19,7 +19,7 @@ from prefect.states import AwaitingRetry, Cancelled
 POOL = "quaestor"
 QUEUES = {"events": 2, "training": 1}
 """How many runs of each kind are at work at once: a training has the machine, events pass it by."""
-STARTUP = timedelta(minutes=2)
+STARTUP = timedelta(minutes=1)
 """A run that has waited so long for its process was forgotten by whoever was about to start it."""
 TRIES, FRESH = 3, timedelta(hours=1)
 """A run that crashed goes on by itself so often, and so soon after: its process was killed, or lost its server."""
@@ -89,9 +89,10 @@ def _runs(client: SyncPrefectClient, which: dict[str, object]) -> list[FlowRun]:
 
 
 def _is_ours(run: FlowRun) -> bool:
-    if run.infrastructure_pid is None:  # nobody else's, if the server is ours
+    host = (run.infrastructure_pid or "").rpartition(":")[0]
+    if not host:  # Prefect's process workers name no machine; if the server is ours, it is nobody else's
         return "QUAESTOR_OWN_SERVER" in os.environ
-    return run.infrastructure_pid.rpartition(":")[0] == socket.gethostname()
+    return host == socket.gethostname()
 
 
 def _is_starting(run: FlowRun, now: datetime) -> bool:

@@ -49,7 +49,7 @@ def dead() -> str:
     """A process of this machine that has ended, as the server knows processes."""
     ended = subprocess.Popen([sys.executable, "-c", "pass"])
     ended.wait()
-    return f"{socket.gethostname()}:{ended.pid}"
+    return str(ended.pid)
 
 
 def inbox(client: SyncPrefectClient) -> UUID:
@@ -100,8 +100,7 @@ def test_a_run_whose_process_died_unseen_goes_on_and_frees_its_place(client: Syn
 
 
 def test_a_run_at_work_and_another_machines_are_left_alone(client: SyncPrefectClient, dead: str) -> None:
-    elsewhere = f"another-machine:{dead.rpartition(':')[2]}"
-    for pid in (f"{socket.gethostname()}:{os.getpid()}", elsewhere):
+    for pid in (str(os.getpid()), f"{socket.gethostname()}:{os.getpid()}", f"another-machine:{dead}"):
         run = begun(client, pid, Pending(), Running())
         lookout = Lookout()
         assert [lookout.look(client) for _ in range(3)] == [[], [], []]
@@ -116,6 +115,16 @@ def test_a_run_that_is_being_started_is_the_workers_while_it_lives(client: SyncP
     (found,) = interrupted(client, worker_lives=False)
     assert found.id == run
     resume(client, [found])
+    end(client, run)
+
+
+def test_a_shared_servers_runs_are_nobodys_to_judge(
+    client: SyncPrefectClient, dead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect keeps the number of a process, not its machine."""
+    run = begun(client, dead, Pending(), Running())
+    monkeypatch.delenv("QUAESTOR_OWN_SERVER")
+    assert interrupted(client, worker_lives=False) == []
     end(client, run)
 
 
