@@ -57,17 +57,21 @@ def play_period(
     Where orders have fixed costs and gradients are wanted, the decision to order has that of a jumping policy's blur.
     """
     orders = ration(layout, policy(layout, observation), state.on_hand)
-    placed = None
-    if learns_jumps(layout, policy):
-        blurred = policy.nearness(layout, observation)
-        placed = orders_placed(orders) + blurred - blurred.detach()
-    following, cost = step(layout, state, orders, demand, placed)
+    following, cost = step(layout, state, orders, demand, _placed(layout, policy, observation, orders))
     return orders, following, cost
 
 
 def learns_jumps(layout: Layout, policy: object) -> TypeGuard[JumpingPolicy]:
     """Whether a gradient is wanted of decisions to order that have a fixed cost."""
     return layout.has_order_costs and torch.is_grad_enabled() and isinstance(policy, JumpingPolicy)
+
+
+def _placed(layout: Layout, policy: object, observation: Observation, orders: Tensor) -> Tensor | None:
+    """Where there are orders, with the gradient of the blur; None where no gradient is wanted."""
+    if learns_jumps(layout, policy):
+        blurred = policy.nearness(layout, observation)
+        return orders_placed(orders) + blurred - blurred.detach()
+    return None
 
 
 def eager_play(

@@ -77,9 +77,9 @@ class GraphPolicy(nn.Module):
     """Orders from message passing over the network; the same weights fit any network
     whose lead times are no longer than `lead_slots` periods.
 
-    All stock and demand features are measured in the place's own demand scale, and that scale in
-    `typical_demand`, so that the policy is equivariant to units: with demand, stock and typical_demand times c,
-    orders are times c.
+    All stock and demand features are measured in the place's own demand scale, stock summed up to each slot (what will
+    have arrived by then), and that scale in `typical_demand`, so that the policy is equivariant to units: with demand,
+    stock and typical_demand times c, orders are times c.
     """
 
     def __init__(self, params: GraphParams, typical_demand: float, lead_slots: int) -> None:
@@ -91,9 +91,9 @@ class GraphPolicy(nn.Module):
         self.node_encoder = nn.Linear(9 + lead_slots + params.window + params.calendar, width)
         self.edge_encoder = nn.Linear(2, width)
         self.rounds = nn.ModuleList(Round(width) for _ in range(params.rounds))
-        self.level = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.level = _head(width, width, 1)
         answers = ANSWERS_PER_EDGE if params.answer == "level" else 1
-        self.edge_answer = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, answers))
+        self.edge_answer = _head(3 * width, width, answers)
 
     @property
     def window(self) -> int:
@@ -126,26 +126,14 @@ class GraphPolicy(nn.Module):
                 f"This policy knows lead times up to {self.lead_slots} periods, the network has "
                 f"{layout.longest_lead_time}; train it on a network with lead times as long."
             )
-        in_transit = nn.functional.pad(observation.in_transit / scale[:, :, None], (0, spare))
-        ratio = layout.underage_cost / (layout.underage_cost + layout.holding_cost[:, layout.warehouses :])
-        spread = layout.demand_deviation / layout.demand_mean.clamp(min=SMALLEST_SCALE)
-        static = torch.stack(
-            (
-                nn.functional.pad(spread, (layout.warehouses, 0)),
-                layout.holding_cost,
-                nn.functional.pad(ratio, (layout.warehouses, 0)),
-                nn.functional.pad(torch.ones_like(ratio), (layout.warehouses, 0)),
-                layout.keeps.to(ratio.dtype).expand_as(layout.holding_cost),
-                layout.longest_incoming_lead_time / self.lead_slots,
-            ),
-            dim=2,
-        )
+        in_transit = nn.functional.pad(observation.in_transit, (0, spare))
+        stock = torch.cat((observation.on_hand[:, :, None], in_transit), dim=2)
+        usual = torch.arange(1, stock.shape[2] + 1, dtype=stock.dtype, device=stock.device)
         features = [
-            (observation.on_hand / scale)[:, :, None],
+            stock.cumsum(dim=2) / scale[:, :, None] - usual,
             (position / scale - usual_cover(layout))[:, :, None],
-            in_transit,
             (scale / max(self.typical_demand, SMALLEST_SCALE)).log()[:, :, None] / 5,
-            static.expand(batch, -1, -1),
+            self._what_stays(layout).expand(batch, -1, -1),
         ]
         if self.params.window:
             past = observation.past_demand / scale[:, layout.warehouses :, None]
@@ -156,6 +144,35 @@ class GraphPolicy(nn.Module):
         suppliers = places.new_zeros(batch, layout.nodes - layout.places, self.params.width)
         return torch.cat((places, suppliers), dim=1)
 
+    def _what_stays(self, layout: Layout) -> Tensor:
+        """What tells one place from another, in numbers of the order of 1, (batch, place, feature).
+
+        Stores differ in levels through spread and the logarithm of underage over holding cost; a network that sees
+        them as shares, which differ by hundredths, learns levels that are nearly alike.
+        """
+        holding = layout.holding_cost[:, layout.warehouses :]
+        missing = (layout.underage_cost / holding.clamp(min=1e-3)).log().clamp(max=7.0) - 2.0
+        spread = 4.0 * layout.demand_deviation / layout.demand_mean.clamp(min=SMALLEST_SCALE) - 1.5
+        of_stores = (spread, missing, torch.ones_like(spread))
+        return torch.stack(
+            (
+                *(nn.functional.pad(feature, (layout.warehouses, 0)) for feature in of_stores),
+                layout.holding_cost,
+                layout.keeps.to(spread.dtype).expand_as(layout.holding_cost),
+                layout.longest_incoming_lead_time / self.lead_slots,
+            ),
+            dim=2,
+        )
+
     def _edges(self, layout: Layout, like: Tensor) -> Tensor:
         features = torch.stack((layout.lead_time / self.lead_slots, layout.unit_cost), dim=2)
         return self.edge_encoder(features.to(like.dtype)).expand(like.shape[0], -1, -1)
+
+
+def _head(inputs: int, width: int, answers: int) -> nn.Sequential:
+    """A head that answers nearly 0 before anything is learned, which orders up to about the usual cover."""
+    last = nn.Linear(width, answers)
+    with torch.no_grad():
+        last.weight *= 0.1
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), last)
