@@ -61,14 +61,14 @@ def play_period(
     return orders, following, cost
 
 
-def learns_jumps(layout: Layout, policy: object) -> TypeGuard[JumpingPolicy]:
+def learns_jumps(policy: object, layout: Layout) -> TypeGuard[JumpingPolicy]:
     """Whether a gradient is wanted of decisions to order that have a fixed cost."""
     return layout.has_order_costs and torch.is_grad_enabled() and isinstance(policy, JumpingPolicy)
 
 
 def _placed(layout: Layout, policy: object, observation: Observation, orders: Tensor) -> Tensor | None:
     """Where there are orders, with the gradient of the blur; None where no gradient is wanted."""
-    if learns_jumps(layout, policy):
+    if learns_jumps(policy, layout):
         blurred = policy.nearness(layout, observation)
         return orders_placed(orders) + blurred - blurred.detach()
     return None

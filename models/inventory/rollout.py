@@ -70,7 +70,7 @@ def play(
     if plays is None and way != "eager":
         if not isinstance(policy, nn.Module):
             reason = UnsupportedError("policy that is no torch module")
-        elif learns_jumps(layout, policy):
+        elif learns_jumps(policy, layout):
             reason = UnsupportedError("gradient of decisions that have a fixed cost")
         else:
             try:
