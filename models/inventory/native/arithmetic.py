@@ -66,10 +66,6 @@ def _maximum_over(walk: Walk, x: Any, dim: list[int] | int, keepdim: bool = Fals
     return np.expand_dims(result, axis) if keepdim else result
 
 
-def _silu(walk: Walk, x: Any) -> Ids:
-    return walk.lowering.mul(walk.ids(x), walk.lowering.elementwise("sigmoid", walk.ids(x)))
-
-
 def _softplus(walk: Walk, x: Any, beta: float = 1.0, threshold: float = 20.0) -> Ids:
     if threshold != 20:
         raise UnsupportedError("softplus with a threshold of its own")
@@ -164,7 +160,7 @@ ARITHMETIC: dict[str, Operation] = {
     "round.default": _unary("round"),
     "floor": _unary("floor"),
     "ceil": lambda walk, x: _minus(walk, walk.lowering.elementwise("floor", _minus(walk, walk.ids(x)))),
-    "silu": _silu,
+    "silu": _unary("silu"),
     "softplus": _softplus,
     "elu": _elu,
     "relu": lambda walk, x: _clamp(walk, x, min=0.0),

@@ -8,11 +8,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
+#include <memory>
 #include <thread>
 #include <vector>
 
-#include "kernels.h"
+#include "products.h"
 
 #if defined(__SSE__)
 #include <immintrin.h>
@@ -28,23 +28,24 @@ struct FlushDenormals {
 #endif
 
 enum Op : int64_t { // the order of program.py's OPS
-    ADD, SUB, MUL, DIV, GREATER, GREATER_EQUAL, EQUAL, WHERE, EXP, LOG, SIGMOID, SOFTPLUS, ELU, CLAMP, ROUND, FLOOR,
-    SQRT, TANH, ABS, COPY, AFFINE
+    ADD, SUB, MUL, DIV, GREATER, GREATER_EQUAL, EQUAL, WHERE, EXP, LOG, SIGMOID, SOFTPLUS, SILU, ELU, CLAMP, ROUND,
+    FLOOR, SQRT, TANH, ABS, COPY, AFFINE
 };
 
 constexpr int64_t ROWS_AT_ONCE = 8;
 
-// Columns out .. out + count from columns a, b, c and onward, where a stride of 0 repeats one column. wanted: which
-// operands need a gradient, as bits. AFFINE: count rows; a, b: where the numbers of its input and output columns
-// start in the pool; stride_a inputs and stride_b outputs a row; c, stride_c: where weight and bias (or -1) start.
+// Columns out .. out + count from columns a, b, c and onward, where a step of 0 repeats one column; given_*: where the
+// gradients of these lie. wanted: which operands need a gradient, as bits. again: whether it is computed in reverse, too.
+// AFFINE: count rows; a, b: where the numbers of its input and output columns start in the pool, given_a, given_out:
+// those of their gradients (or -1); step_a inputs and step_b outputs a row; c, step_c: where weight and bias (or -1) start.
 struct Instruction {
-    int64_t op, count, out, a, stride_a, b, stride_b, c, stride_c, wanted;
+    int64_t op, count, out, a, step_a, b, step_b, c, step_c, given_out, given_a, given_b, given_c, wanted, again;
+    bool undone() const { return op == AFFINE ? given_out >= 0 : wanted != 0; }
 };
 
 struct Input { // a column that is read anew each period
-    int64_t column, offset, row_stride, period_stride;
+    int64_t offset, row_stride, period_stride;
     const void* data;
-    void* gradient; // or null
 };
 
 struct Job {
@@ -53,7 +54,7 @@ struct Job {
     const int32_t* pool;
     const Input* inputs;
     const int32_t* uniforms; // which parameter each of the first columns repeats for all scenarios
-    const int32_t* states;   // which column each state is in at the end of a period
+    const int32_t* states;   // where each state, or in reverse its gradient (or -1), is at the end of a period
     const void* parameters;  // (problem, parameter)
     void* gradient;          // (task, parameter), or null
     const void* start;       // (row, state)
@@ -63,37 +64,61 @@ struct Job {
     void* cost; // (row, period)
     const void* cost_gradient;
     void* trajectory;     // (block, period, state, scenario), or null
-    int64_t* nanoseconds; // spent by operation, forwards and in reverse; or null
-    int64_t instruction_count, input_count, uniform_count, state_count, column_count, parameter_count, first_state,
-        cost_column, rows, periods, block, problems, tasks, threads;
+    int64_t* ticks;          // spent by operation, forwards and in reverse; or null
+    int64_t instruction_count, input_count, uniform_count, state_count, column_count, given_count, parameter_count, cost_column,
+        rows, periods, block, problems, tasks, threads;
 };
 
-struct Timed { // adds the time until its end to an operation's, where a profile is wanted
+inline int64_t now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+inline int64_t ticks() { // a clock that costs a tenth of an instruction's time and not as much as the instruction
+#if defined(__SSE__)
+    return int64_t(__rdtsc());
+#else
+    return now();
+#endif
+}
+
+struct Timed { // adds the ticks until its end to an operation's, where a profile is wanted
     int64_t* spent;
-    std::chrono::steady_clock::time_point begun;
-    Timed(const Job& job, int64_t entry) : spent(job.nanoseconds ? job.nanoseconds + entry : nullptr) {
-        if (spent) begun = std::chrono::steady_clock::now();
+    int64_t begun;
+    Timed(const Job& job, int64_t entry) : spent(job.ticks ? job.ticks + entry : nullptr) {
+        if (spent) begun = ticks();
     }
     ~Timed() {
-        if (spent) *spent += std::chrono::nanoseconds(std::chrono::steady_clock::now() - begun).count();
+        if (spent) *spent += ticks() - begun;
     }
 };
 
-template <class T> T* aligned(std::vector<char>& memory, int64_t count) {
-    memory.resize(count * sizeof(T) + VECTOR_BYTES);
-    return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES);
-}
+template <class T> class Aligned { // memory that nothing was written to yet
+  public:
+    void resize(int64_t count) {
+        memory.reset(new char[count * sizeof(T) + VECTOR_BYTES]);
+        first = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.get()) + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES);
+    }
+    T* operator+(int64_t at) const { return first + at; }
+    T& operator[](int64_t at) const { return first[at]; }
+
+  private:
+    std::unique_ptr<char[]> memory;
+    T* first = nullptr;
+};
 
 template <class T> class Worker {
   public:
-    Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse) {
-        value = aligned<T>(value_memory, job.column_count * block);
-        if (reverse) {
-            given = aligned<T>(given_memory, job.column_count * block); // all 0 between periods, but for uniforms
-            carried = aligned<T>(carried_memory, job.state_count * block);
-            sums = reinterpret_cast<Vector<T>*>(aligned<T>(sums_memory, job.parameter_count * LANES<T>));
-            transposed.resize(job.parameter_count);
-        }
+    Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse), first_state(job.uniform_count + job.input_count) {
+        value.resize(job.column_count * block);
+        carried.resize(job.state_count * block);
+        if (!reverse) return;
+        given.resize(job.given_count * block);
+        std::memset(given + 0, 0, job.given_count * block * sizeof(T)); // and all 0 between periods, but for uniforms
+        int64_t widest = 0;
+        for (int64_t k = 0; k < job.instruction_count; ++k)
+            if (job.instructions[k].op == AFFINE) widest = std::max(widest, job.instructions[k].step_b);
+        turned.resize(ROWS_AT_ONCE * block * (widest + LANES<T>));
+        transposed.resize(job.parameter_count);
+        sums.resize(job.parameter_count);
+        totals.resize(job.parameter_count);
     }
 
     void play(int64_t task) {
@@ -109,6 +134,7 @@ template <class T> class Worker {
             filled = std::min(block, (problem + 1) * per_problem - row);
             trajectory = static_cast<T*>(job.trajectory) + (problem * blocks + b) * job.periods * job.state_count * block;
             reverse ? backward() : forward();
+            for (int64_t k = 0; reverse && k < job.parameter_count; ++k) totals[k] += sums[k], sums[k] = 0;
         }
         if (reverse) fold(static_cast<T*>(job.gradient) + task * job.parameter_count);
     }
@@ -117,18 +143,18 @@ template <class T> class Worker {
     const Job& job;
     const int64_t block;
     const bool reverse;
-    std::vector<char> value_memory, given_memory, carried_memory, sums_memory;
-    std::vector<T> transposed;
-    T *value = nullptr, *given = nullptr, *carried = nullptr, *trajectory = nullptr;
-    Vector<T>* sums = nullptr;
+    Aligned<T> value, given, carried, turned;
+    T* trajectory = nullptr;
+    std::vector<T> transposed, sums;
+    std::vector<double> totals;
     const T* parameters = nullptr;
+    const int64_t first_state;
     int64_t row = 0, filled = 0;
 
     int64_t at(int64_t i) const { return row + std::min(i, filled - 1); } // a block's rest repeats its last scenario
 
     void forward() {
-        T* state = value + job.first_state * block;
-        std::vector<T> after(job.state_count * block);
+        T* state = value + first_state * block;
         const T* start = static_cast<const T*>(job.start);
         for (int64_t c = 0; c < job.state_count; ++c)
             for (int64_t i = 0; i < block; ++i) state[c * block + i] = start[at(i) * job.state_count + c];
@@ -139,8 +165,8 @@ template <class T> class Worker {
             T* cost = static_cast<T*>(job.cost);
             for (int64_t i = 0; i < filled; ++i) cost[(row + i) * job.periods + t] = value[job.cost_column * block + i];
             for (int64_t c = 0; c < job.state_count; ++c)
-                std::memcpy(&after[c * block], value + job.states[c] * block, block * sizeof(T));
-            std::memcpy(state, after.data(), after.size() * sizeof(T));
+                std::memcpy(carried + c * block, value + job.states[c] * block, block * sizeof(T));
+            std::memcpy(state, carried + 0, job.state_count * block * sizeof(T));
         }
         T* end = static_cast<T*>(job.end);
         for (int64_t c = 0; c < job.state_count; ++c)
@@ -153,28 +179,25 @@ template <class T> class Worker {
             for (int64_t i = 0; i < block; ++i)
                 carried[c * block + i] = i < filled ? end[(row + i) * job.state_count + c] : T(0);
         for (int64_t t = job.periods - 1; t >= 0; --t) {
-            std::memcpy(value + job.first_state * block, trajectory + t * job.state_count * block,
+            std::memcpy(value + first_state * block, trajectory + t * job.state_count * block,
                         job.state_count * block * sizeof(T));
             period(t);
-            for (int64_t i = 0; i < filled; ++i) given[job.cost_column * block + i] = cost[(row + i) * job.periods + t];
+            for (int64_t i = 0; i < filled && job.cost_column >= 0; ++i)
+                given[job.cost_column * block + i] += cost[(row + i) * job.periods + t];
             for (int64_t c = 0; c < job.state_count; ++c)
-                for (int64_t i = 0; i < block; ++i) given[job.states[c] * block + i] += carried[c * block + i];
+                for (int64_t i = 0; i < block && job.states[c] >= 0; ++i)
+                    given[job.states[c] * block + i] += carried[c * block + i];
             for (int64_t k = job.instruction_count - 1; k >= 0; --k) {
-                Timed timed(job, AFFINE + 1 + job.instructions[k].op);
                 const Instruction& of = job.instructions[k];
+                if (!of.undone()) continue;
+                Timed timed(job, AFFINE + 1 + of.op);
                 undo(of, job.numbers + 2 * k);
-                const bool pooled = of.op == AFFINE; // what was passed on is cleared for the next period, while in cache
-                clear(pooled ? job.pool[of.b] : of.out, pooled ? of.count * of.stride_b : of.count);
+                // What was passed on is cleared for what lies there next, while it is in cache.
+                const bool pooled = of.op == AFFINE;
+                clear(pooled ? job.pool[of.given_out] : of.given_out, pooled ? of.count * of.step_b : of.count);
             }
-            std::memcpy(carried, given + job.first_state * block, job.state_count * block * sizeof(T));
-            for (int64_t k = 0; k < job.input_count; ++k) {
-                const Input& input = job.inputs[k];
-                T* to = static_cast<T*>(input.gradient) + input.offset + t * input.period_stride;
-                if (input.gradient)
-                    for (int64_t i = 0; i < filled; ++i) to[(row + i) * input.row_stride] += given[input.column * block + i];
-                clear(input.column, 1);
-            }
-            clear(job.first_state, job.state_count);
+            std::memcpy(carried + 0, given + job.uniform_count * block, job.state_count * block * sizeof(T));
+            clear(job.uniform_count, job.state_count);
         }
         T* start = static_cast<T*>(job.start_gradient);
         for (int64_t c = 0; c < job.state_count; ++c)
@@ -187,10 +210,11 @@ template <class T> class Worker {
         for (int64_t k = 0; k < job.input_count; ++k) {
             const Input& input = job.inputs[k];
             const T* from = static_cast<const T*>(input.data) + input.offset + t * input.period_stride;
-            T* to = value + input.column * block;
+            T* to = value + (job.uniform_count + k) * block;
             for (int64_t i = 0; i < block; ++i) to[i] = from[at(i) * input.row_stride];
         }
         for (int64_t k = 0; k < job.instruction_count; ++k) {
+            if (!job.instructions[k].again) continue;
             Timed timed(job, job.instructions[k].op);
             compute(job.instructions[k], job.numbers + 2 * k);
         }
@@ -200,8 +224,8 @@ template <class T> class Worker {
         T* out = value + of.out * block;
         const T *a = value + of.a * block, *b = value + of.b * block, *c = value + of.c * block;
         const T low = T(number[0]), high = T(number[1]);
-        auto one = [&](auto f) { columns1(out, a, of.stride_a, of.count, block, f); };
-        auto two = [&](auto f) { columns2(out, a, of.stride_a, b, of.stride_b, of.count, block, f); };
+        auto one = [&](auto f) { columns1(out, a, of.step_a, of.count, block, f); };
+        auto two = [&](auto f) { columns2(out, a, of.step_a, b, of.step_b, of.count, block, f); };
         switch (of.op) {
         case ADD: return two([](T x, T y) { return x + y; });
         case SUB: return two([](T x, T y) { return x - y; });
@@ -212,8 +236,8 @@ template <class T> class Worker {
         case EQUAL: return two([](T x, T y) { return x == y ? T(1) : T(0); });
         case WHERE:
             for (int64_t k = 0; k < of.count; ++k) {
-                const T *yes = b + k * of.stride_b * block, *no = c + k * of.stride_c * block;
-                const T* when = a + k * of.stride_a * block;
+                const T *yes = b + k * of.step_b * block, *no = c + k * of.step_c * block;
+                const T* when = a + k * of.step_a * block;
 #pragma GCC ivdep
                 for (int64_t i = 0; i < block; ++i) out[k * block + i] = when[i] != T(0) ? yes[i] : no[i];
             }
@@ -222,6 +246,7 @@ template <class T> class Worker {
         case LOG: return one([](T x) { return logarithm(x); });
         case SIGMOID: return one([](T x) { return sigmoid(x); });
         case SOFTPLUS: return one([](T x) { return softplus(x); });
+        case SILU: return one([](T x) { return x * sigmoid(x); });
         case ELU: return one([](T x) { return x > T(0) ? x : exponential(x > T(0) ? T(0) : x) - T(1); });
         case CLAMP: return one([=](T x) { return x < low ? low : x > high ? high : x; });
         case ROUND: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_rintf(x) : __builtin_rint(x)); });
@@ -232,18 +257,18 @@ template <class T> class Worker {
         case COPY: return one([](T x) { return x; });
         case AFFINE: {
             const int32_t *ins = job.pool + of.a, *outs = job.pool + of.b;
-            const T* bias = of.stride_c < 0 ? nullptr : parameters + of.stride_c;
-            for (int64_t r = 0; r < of.count; ++r, ins += of.stride_a, outs += of.stride_b)
-                affine(value, ins, value, outs, parameters + of.c, bias, of.stride_a, of.stride_b, block, false);
+            const T* bias = of.step_c < 0 ? nullptr : parameters + of.step_c;
+            for (int64_t r = 0; r < of.count; ++r, ins += of.step_a, outs += of.step_b)
+                affine<T>(value + 0, ins, value + 0, outs, parameters + of.c, bias, of.step_a, of.step_b, block, false);
         }
         }
     }
 
     void undo(const Instruction& of, const double* number) {
-        const T *g = given + of.out * block, *y = value + of.out * block;
+        const T *g = given + of.given_out * block, *y = value + of.out * block;
         const T *a = value + of.a * block, *b = value + of.b * block;
-        T *ga = given + of.a * block, *gb = given + of.b * block, *gc = given + of.c * block;
-        const int64_t sa = of.stride_a, sb = of.stride_b, sc = of.stride_c;
+        T *ga = given + of.given_a * block, *gb = given + of.given_b * block, *gc = given + of.given_c * block;
+        const int64_t sa = of.step_a, sb = of.step_b, sc = of.step_c;
         const T low = T(number[0]), high = T(number[1]);
         // first, second: what passes to operand a or b, from the result's gradient and two columns
         auto first = [&](const T* x, int64_t sx, const T* z, int64_t sz, auto f) {
@@ -276,48 +301,48 @@ template <class T> class Worker {
         case LOG: return from_operand([](T g, T x, T) { return g / x; });
         case SIGMOID: return from_result([](T g, T y, T) { return g * y * (T(1) - y); });
         case SOFTPLUS: return from_operand([](T g, T x, T) { return x > T(20) ? g : g * sigmoid(x); });
+        case SILU:
+            return from_operand([](T g, T x, T) {
+                const T s = sigmoid(x);
+                return g * s * (T(1) + x * (T(1) - s));
+            });
         case ELU: return from_result([](T g, T y, T) { return y > T(0) ? g : g * (y + T(1)); });
         case CLAMP: return from_operand([=](T g, T x, T) { return x < low || x > high ? T(0) : g; });
         case SQRT: return from_result([](T g, T y, T) { return g / (T(2) * y); });
         case TANH: return from_result([](T g, T y, T) { return g * (T(1) - y * y); });
         case ABS: return from_operand([](T g, T x, T) { return x > T(0) ? g : x < T(0) ? -g : T(0); });
         case AFFINE: {
-            const int32_t *ins = job.pool + of.a, *outs = job.pool + of.b;
-            if (sc >= 0)
-                for (int64_t k = 0; k < of.count * sb; ++k)
-                    for (int64_t i = 0; i < block; i += LANES<T>)
-                        sums[sc + k % sb] += *reinterpret_cast<const Vector<T>*>(given + outs[k] * block + i);
+            const int32_t *ins = job.pool + of.a, *given_ins = job.pool + of.given_a, *outs = job.pool + of.given_out;
             for (int64_t first = 0; first < of.count; first += ROWS_AT_ONCE) { // both gradients, while rows are in cache
                 const int64_t rows = std::min(ROWS_AT_ONCE, of.count - first);
-                outer<T>(value, ins + first * sa, given, outs + first * sb, rows, sa, sb, block, sums + of.c);
+                outer<T>(value + 0, ins + first * sa, given + 0, outs + first * sb, rows, sa, sb, block,
+                         sums.data() + of.c, sc < 0 ? nullptr : sums.data() + sc, turned + 0);
                 for (int64_t r = first; r < first + rows && of.wanted & 1; ++r)
-                    affine<T>(given, outs + r * sb, given, ins + r * sa, transposed.data() + of.c, nullptr, sb, sa, block, true);
+                    affine<T>(given + 0, outs + r * sb, given + 0, given_ins + r * sa, transposed.data() + of.c, nullptr,
+                              sb, sa, block, true);
             }
         }
         } // what remains is a step function: its gradient is 0
     }
 
     void prepare() {
-        std::memset(static_cast<void*>(sums), 0, job.parameter_count * sizeof(Vector<T>));
-        std::memset(given, 0, job.uniform_count * block * sizeof(T));
+        std::fill(totals.begin(), totals.end(), 0.0);
+        clear(0, job.uniform_count);
         for (int64_t n = 0; n < job.instruction_count; ++n) {
             const Instruction& of = job.instructions[n];
             if (of.op != AFFINE) continue;
-            for (int64_t k = 0; k < of.stride_a; ++k)
-                for (int64_t j = 0; j < of.stride_b; ++j)
-                    transposed[of.c + j * of.stride_a + k] = parameters[of.c + k * of.stride_b + j];
+            for (int64_t k = 0; k < of.step_a; ++k)
+                for (int64_t j = 0; j < of.step_b; ++j)
+                    transposed[of.c + j * of.step_a + k] = parameters[of.c + k * of.step_b + j];
         }
     }
 
     void fold(T* gradient) {
-        for (int64_t k = 0; k < job.parameter_count; ++k) {
-            gradient[k] = 0;
-            for (int64_t lane = 0; lane < LANES<T>; ++lane) gradient[k] += sums[k][lane];
-        }
+        for (int64_t k = 0; k < job.parameter_count; ++k) gradient[k] = T(totals[k]);
         for (int64_t c = 0; c < job.uniform_count; ++c) {
             Vector<T> sum = {};
             for (int64_t i = 0; i < block; i += LANES<T>) sum += *reinterpret_cast<Vector<T>*>(given + c * block + i);
-            for (int64_t lane = 0; lane < LANES<T>; ++lane) gradient[job.uniforms[c]] += sum[lane];
+            gradient[job.uniforms[c]] += total<T>(sum);
         }
     }
 };
@@ -330,10 +355,12 @@ template <class T> void run(const Job& job, bool reverse) {
         for (int64_t task; (task = next++) < own.tasks;) worker.play(task);
     };
     Job silent = job; // a profile is that of the first thread
-    silent.nanoseconds = nullptr;
+    silent.ticks = nullptr;
     std::vector<std::thread> others;
     for (int64_t k = 1; k < std::min(job.threads, job.tasks); ++k) others.emplace_back([&] { work(silent); });
+    const int64_t begun = now(), first = ticks();
     work(job);
+    if (job.ticks) job.ticks[2 * (AFFINE + 1)] += ticks() - first, job.ticks[2 * (AFFINE + 1) + 1] += now() - begun;
     for (auto& other : others) other.join();
 }
 

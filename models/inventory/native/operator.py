@@ -14,14 +14,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from models.inventory.native.build import library
+from models.inventory.native.encoding import Code, Program
 from models.inventory.native.lowering import UnsupportedError
-from models.inventory.native.program import OPS, Program
+from models.inventory.native.program import OPS
 
 CACHE_BYTES = 768 * 1024
 """What a thread's columns should fit in: most of a second-level cache."""
 
 LARGEST_BLOCK = 256
-TASKS = 16
+TASKS = 64
 """Into how many parts gradients are summed: fixed, so that results do not depend on how many threads there are."""
 
 
@@ -40,18 +41,18 @@ class Source:
 
 
 class _Input(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("column", "offset", "row_stride", "period_stride")] + [
-        (name, ctypes.c_void_p) for name in ("data", "gradient")
+    _fields_ = [(name, ctypes.c_int64) for name in ("offset", "row_stride", "period_stride")] + [
+        ("data", ctypes.c_void_p)
     ]
 
 
 _POINTERS = (
     *("instructions", "numbers", "pool", "inputs", "uniforms", "states", "parameters", "gradient", "start"),
-    *("start_gradient", "end", "end_gradient", "cost", "cost_gradient", "trajectory", "nanoseconds"),
+    *("start_gradient", "end", "end_gradient", "cost", "cost_gradient", "trajectory", "ticks"),
 )
 _COUNTS = (
-    *("instruction_count", "input_count", "uniform_count", "state_count", "column_count", "parameter_count"),
-    *("first_state", "cost_column", "rows", "periods", "block", "problems", "tasks", "threads"),
+    *("instruction_count", "input_count", "uniform_count", "state_count", "column_count", "given_count"),
+    *("parameter_count", "cost_column", "rows", "periods", "block", "problems", "tasks", "threads"),
 )
 
 
@@ -73,93 +74,81 @@ class Rollout:
     problems: int
     dtype: torch.dtype
 
-    @property
-    def block(self) -> int:
-        """Scenarios that are played side by side."""
+    def block(self, keep: bool) -> int:
+        """Scenarios that are played side by side; keep: whether they will be played in reverse, too."""
         multiple = int(getattr(_machine(), f"block_multiple_{self._kind}")())
-        size = 2 * self.program.columns * (4 if self.dtype == torch.float32 else 8)
+        code = self.program.reverse if keep else self.program.play
+        size = (code.columns + code.gradients) * (4 if self.dtype == torch.float32 else 8)
         wanted = min(CACHE_BYTES // size, LARGEST_BLOCK, self.rows // self.problems + multiple - 1)
         return max(wanted // multiple * multiple, multiple)
 
-    @property
-    def blocks(self) -> int:
-        """How many blocks each problem has."""
-        return -(-self.rows // self.problems // self.block)
-
     def forward(self, parameters: Tensor, start: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Cost (row, period), state at the end (row, state), and what `backward` needs where `keep`."""
+        block = self.block(keep)
         cost = start.new_empty(self.rows, self.periods)
         end = torch.empty_like(start)
-        kept = self.problems * self.blocks * self.periods * start.shape[1] * self.block if keep else 0
+        kept = self.problems * self._blocks(block) * self.periods * start.shape[1] * block if keep else 0
         trajectory = start.new_empty(kept)
-        self._run(
-            "play", {"parameters": parameters, "start": start, "end": end, "cost": cost, "trajectory": trajectory}
-        )
+        given = {"parameters": parameters, "start": start, "end": end, "cost": cost, "trajectory": trajectory}
+        self._run("play", self.program.play, block, given)
         return cost, end, trajectory
 
     def backward(self, parameters: Tensor, trajectory: Tensor, cost: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of the parameters and of the state at the start, from those of cost and state at the end."""
+        block = self.block(True)
         start = torch.empty_like(end)
-        gradient = parameters.new_empty(self._tasks, parameters.shape[-1])
-        self._run(
-            "reverse",
-            {
-                "parameters": parameters,
-                "trajectory": trajectory,
-                "gradient": gradient,
-                "cost_gradient": cost,
-                "end_gradient": end,
-                "start_gradient": start,
-            },
-        )
+        gradient = parameters.new_empty(self._tasks(block), parameters.shape[-1])
+        given = {"parameters": parameters, "trajectory": trajectory, "gradient": gradient}
+        given |= {"cost_gradient": cost, "end_gradient": end, "start_gradient": start}
+        self._run("reverse", self.program.reverse, block, given)
         return gradient.view(self.problems, -1, parameters.shape[-1]).sum(dim=1).view_as(parameters), start
 
-    @property
-    def _tasks(self) -> int:
-        return self.problems * max(1, min(self.blocks, -(-TASKS // self.problems)))
+    def _blocks(self, block: int) -> int:
+        """How many blocks each problem has."""
+        return -(-self.rows // self.problems // block)
+
+    def _tasks(self, block: int) -> int:
+        return self.problems * max(1, min(self._blocks(block), -(-TASKS // self.problems)))
 
     @property
     def _kind(self) -> str:
         return {torch.float32: "float", torch.float64: "double"}[self.dtype]
 
-    def _run(self, what: str, tensors: dict[str, Tensor]) -> None:
-        program = self.program
+    def _run(self, what: str, code: Code, block: int, tensors: dict[str, Tensor]) -> None:
         inputs = [
-            _Input(0, int(offset), source.row, source.period, source.data.data_ptr(), None)
+            _Input(int(offset), source.row, source.period, source.data.data_ptr())
             for source in self.sources
             for offset in source.offsets
         ]
-        for k, entry in enumerate(inputs):
-            entry.column = program.first_input + k
         array = (_Input * len(inputs))(*inputs)
         job = _Job(
-            instructions=program.code.ctypes.data,
-            numbers=program.numbers.ctypes.data,
-            pool=program.pool.ctypes.data,
+            instructions=code.words.ctypes.data,
+            numbers=code.numbers.ctypes.data,
+            pool=code.pool.ctypes.data,
             inputs=ctypes.addressof(array),
-            uniforms=program.uniforms.ctypes.data,
-            states=program.states.ctypes.data,
+            uniforms=self.program.uniforms.ctypes.data,
+            states=code.states.ctypes.data,
             **{name: tensor.data_ptr() for name, tensor in tensors.items()},
-            nanoseconds=None if _nanoseconds is None else _nanoseconds.ctypes.data,
-            instruction_count=len(program.code),
+            ticks=None if _ticks is None else _ticks.ctypes.data,
+            instruction_count=len(code.words),
             input_count=len(inputs),
-            uniform_count=len(program.uniforms),
-            state_count=len(program.states),
-            column_count=program.columns,
+            uniform_count=len(self.program.uniforms),
+            state_count=len(code.states),
+            column_count=code.columns,
+            given_count=code.gradients,
             parameter_count=tensors["parameters"].shape[-1],
-            first_state=program.first_state,
-            cost_column=program.cost,
+            cost_column=code.cost,
             rows=self.rows,
             periods=self.periods,
-            block=self.block,
+            block=block,
             problems=self.problems,
-            tasks=self._tasks,
+            tasks=self._tasks(block),
             threads=torch.get_num_threads(),
         )
         getattr(_machine(), f"{what}_{self._kind}")(ctypes.byref(job))
 
 
-_nanoseconds: np.ndarray[Any, np.dtype[np.int64]] | None = None
+_ticks: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
 
 class Operator(torch.autograd.Function):
@@ -185,15 +174,16 @@ class Operator(torch.autograd.Function):
 @contextlib.contextmanager
 def profiled() -> Iterator[dict[str, float]]:
     """Once the context has ended: where the machine's time went, in seconds of its first thread by operation."""
-    global _nanoseconds
-    _nanoseconds = np.zeros(2 * len(OPS), dtype=np.int64)
+    global _ticks
+    _ticks = np.zeros(2 * len(OPS) + 2, dtype=np.int64)  # last: how many there were, and the nanoseconds they took
     spent: dict[str, float] = {}
     try:
         yield spent
+        *parts, whole, nanoseconds = _ticks.tolist()
         names = (*OPS, *(f"{op}, in reverse" for op in OPS))
-        spent.update(zip(names, (_nanoseconds * 1e-9).tolist(), strict=True))
+        spent.update({name: part * nanoseconds * 1e-9 / max(whole, 1) for name, part in zip(names, parts, strict=True)})
     finally:
-        _nanoseconds = None
+        _ticks = None
 
 
 def _machine() -> ctypes.CDLL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +14,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from models.inventory.dynamics import State
 from models.inventory.layout import Layout
 from models.inventory.native.arithmetic import ARITHMETIC
+from models.inventory.native.encoding import Program, encoded
 from models.inventory.native.lowering import Lowering, UnsupportedError
 from models.inventory.native.moves import MOVES
-from models.inventory.native.program import Program
 from models.inventory.native.walk import Walk, constant
 from models.inventory.observation import Observation
 from models.inventory.period import play_period
@@ -114,10 +113,11 @@ def _lowered(graph: fx.Graph, weights: dict[str, Tensor], sizes: list[tuple[int,
             known[node] = _taken(walk, node) if node in upon_scenario else constant(node, known)
     (results,) = next(node for node in graph.nodes if node.op == "output").args
     cost, on_hand, in_transit = (walk.ids(result) for result in results)
-    inputs = sum(math.prod(size) for size in sizes[2:])
+    inputs = np.concatenate([np.zeros(0, dtype=np.int64), *(known[node].ravel() for node in given[2:])])
+    states = np.concatenate([known[node].ravel() for node in given[:2]])
     after = np.concatenate((on_hand.ravel(), in_transit.ravel()))
     return Traced(
-        program=lowering.writer.finish(0, inputs, after, int(cost.ravel()[0])),
+        program=encoded(lowering.writer.finish(inputs, states, after, int(cost.ravel()[0]))),
         weights=dict(zip(weights, names, strict=True)),
         prologue=tuple(node for node in graph.nodes if node in shared and node.op == "call_function"),
         constants={node: value for node, value in known.items() if node not in upon_weights | upon_scenario},
