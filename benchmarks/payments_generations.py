@@ -37,7 +37,7 @@ def _params(refit: RefitParams, memory: int, **more: bool) -> GenerationParams:
     return GenerationParams(refit, MATURITY, memory=memory, **more)
 
 
-_ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams(), exploration=Falcon())
+_ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams(), exploration=Falcon(), held_out=0.15)
 _BOOSTED = replace(_ADDITIVE, oracle=BoostedParams(trees=80))
 _EPSILON, _FLAT, _STEEP = EpsilonGreedy(epsilon=0.1), InverseGap(gamma=200.0), InverseGap(gamma=1000.0)
 REMEDY = _params(_ADDITIVE, MEMORY, adaptive=True, warm=True, gate=True)
@@ -74,13 +74,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40_000, help="payments a generation")
     parser.add_argument("--drift", type=float, default=0.0, help="radians a day by which issuers' responses turn")
     parser.add_argument("--break-on-day", type=float, help="from then on issuers respond by another pattern")
-    parser.add_argument("--strategies", nargs="*", metavar="WORDS", help="only those whose name has one of the words")
+    parser.add_argument(
+        "--strategies", nargs="*", metavar="WORDS", help="only these names, or those with one of the words"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the rows of --json PATH")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the mean deployed shares as SVG")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.generations, arguments.rounds = 1, 3, 8_000
-    chosen = [name for name in STRATEGIES if not arguments.strategies or any(w in name for w in arguments.strategies)]
+    chosen = [name for name in STRATEGIES if not arguments.strategies or _named(name, arguments.strategies)]
     rows: list[Row] = []
     if arguments.resume and arguments.json is not None and arguments.json.exists():
         rows = json.loads(arguments.json.read_text())
@@ -103,11 +105,17 @@ def main() -> None:
             ]
             if arguments.resume and arguments.json is not None:
                 arguments.json.write_text(json.dumps(rows))
-    rows.sort(key=lambda row: (chosen.index(row["strategy"]), row["seed"], row["generation"]))
+    order = list(STRATEGIES)
+    rows.sort(key=lambda row: (order.index(row["strategy"]), row["seed"], row["generation"]))
+    chosen = [name for name in order if any(row["strategy"] == name for row in rows)]
     report([summary(rows, strategy) for strategy in chosen], None)
     report(rows, arguments.json)
     if arguments.plot is not None:
         arguments.plot.write_text(draw({strategy: mean_shares(rows, strategy) for strategy in chosen}))
+
+
+def _named(name: str, words: list[str]) -> bool:
+    return any(name == word if word in STRATEGIES else word in name for word in words)
 
 
 def summary(rows: list[Row], strategy: str) -> Row:

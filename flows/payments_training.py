@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from flows.studies import PaymentsStudy
-from models.payments.memory import Memory, fitting_memory, windows_of
+from models.payments.memory import Memory, fitting_memory
 from models.payments.oracles.additive import AdditiveOracle
 from models.payments.oracles.additive_state import ORACLE, oracle_from, state_of
 from models.payments.refit import Refit, RefitParams, refit, refit_from_store, rule_of_thumb
+from models.payments.windows import windows_of
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH, SPEC, load_policy
@@ -154,7 +155,7 @@ def train(
 
 
 def _refit_at_once(loaded: Rounds, params: RefitParams, noise: float, salt: str, parent: Refit | None) -> Refit:
-    windows = windows_of(loaded.batch)
+    windows = windows_of(loaded.batch, params.held_out)
     memory = Memory(len(windows))
     if params.adaptive_memory:
         memory = fitting_memory(windows, None, len(windows), params)

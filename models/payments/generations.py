@@ -14,13 +14,12 @@ from models.payments.alarms import AlarmParams, generation_health, negative_rate
 from models.payments.deploy import deploy, in_world_order
 from models.payments.exploration.best import best_eligible
 from models.payments.memory import Memory, fitting_memory
-from models.payments.pooling import pool
-from models.payments.refit import Refit, RefitParams, refit
+from models.payments.refit import Refit, RefitParams, refit_on
+from models.payments.windows import Window, window
 from models.payments.world import Payments, PaymentsWorld, decision_log
 from quaestor.export.payments_policy import PaymentsPolicy, draw
 from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.log.batch import LoggedBatch, MaturedBatch
-from quaestor.log.held_out import held_out
 from quaestor.log.maturity import MaturityParams, judge, matured_batch
 from quaestor.randomness import event_keys, uniforms
 from quaestor.registry.off_policy import evaluate_off_policy
@@ -113,15 +112,16 @@ class Deployed:
 def play(world: PaymentsWorld, params: GenerationParams, alarms: AlarmParams | None = None) -> Iterator[Generation]:
     """Plays generations that start from uniform exploration."""
     deployed, parent, memory = Deployed(), None, Memory(0)
-    windows: list[MaturedBatch] = []
+    windows: list[Window] = []
     for number in range(1, params.generations + 1):
-        windows = [*windows, _log(world, params, deployed, number - 1)][-max(params.memory, 2) :]
+        newest = window(_log(world, params, deployed, number - 1), params.refit.held_out)
+        windows = [*windows, newest][-max(params.memory, 2) :]
         if params.adaptive:
             memory = fitting_memory(windows, memory, params.memory, params.refit)
         else:
             memory = Memory(min(number, params.memory))
-        fitted = refit(
-            pool(memory.of(windows)),
+        fitted = refit_on(
+            memory.taught(windows),
             params.refit,
             params.noise_scale,
             f"generation {number}",
@@ -130,9 +130,9 @@ def play(world: PaymentsWorld, params: GenerationParams, alarms: AlarmParams | N
         )
         parent = fitted
         policy = PaymentsPolicy(fitted.graph, fitted.spec)
-        judged = windows[-1].rows(held_out(windows[-1].logged, params.refit.held_out))
+        judged = newest.judged
         new, old = target_probabilities(policy, judged.logged), deployed.target(judged.logged)
-        health = generation_health(judged.logged, new, old, negative_rates(windows))
+        health = generation_health(judged.logged, new, old, negative_rates([each.batch for each in windows]))
         promoted = not (params.gate and _clearly_worse(policy, judged, new, old))
         if promoted:
             deployed = deployed.joined_by(policy, _share(judged.logged, new, old, params.trust, deployed))

@@ -14,22 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.payments.actions import live_actions
-from models.payments.alarms import by_iteration
 from models.payments.features import fit_features
 from models.payments.oracles.additive import AdditiveParams
 from models.payments.oracles.additive_fit import fit_additive
 from models.payments.pooling import pool
 from models.payments.refit import RefitParams, training_set
+from models.payments.windows import Window
 from quaestor.export.encoding import encode
 from quaestor.log.batch import MaturedBatch
-from quaestor.log.held_out import held_out
 
 JUDGE = AdditiveParams(sweeps=3, terms=0)
 """What memories are compared with, whatever the oracle: it is quick and calibrated."""
 CLEARLY = 2.0
-"""Standard errors by which another memory must predict better than the longest."""
-LEAST = 2000
-"""Rounds of a window, at least: with fewer the rounds of two iterations are one window."""
+"""Standard errors by which a less likely memory must predict better."""
 
 
 @dataclass(frozen=True)
@@ -39,67 +36,62 @@ class Memory:
     windows: int
     recent: int = 0
 
-    def of(self, windows: list[MaturedBatch]) -> list[MaturedBatch]:
-        """The windows that teach."""
-        return windows[-self.windows :]
+    def taught(self, windows: list[Window]) -> MaturedBatch:
+        """The rounds that teach."""
+        return pool([window.taught for window in windows[-self.windows :]])
 
-    def since(self, windows: list[MaturedBatch]) -> datetime | None:
+    def since(self, windows: list[Window]) -> datetime | None:
         """The first decision that teaches; None where all windows do."""
-        first = windows[-self.windows].logged.decided_at.min()
-        return first if isinstance(first, datetime) and self.windows < len(windows) else None
+        return windows[-self.windows].begins_at if self.windows < len(windows) else None
 
-    def changed_at(self, windows: list[MaturedBatch]) -> datetime | None:
+    def changed_at(self, windows: list[Window]) -> datetime | None:
         """The first decision after the change."""
-        if not self.recent:
-            return None
-        first = windows[-self.recent].logged.decided_at.min()
-        return first if isinstance(first, datetime) else None
+        return windows[-self.recent].begins_at if self.recent else None
 
 
-def memories(longest: int, before: Memory | None) -> list[Memory]:
-    """What a generation may choose from: no change, one now, or the one that the generation before knew of.
+def memories(longest: int, before: Memory | None) -> list[list[Memory]]:
+    """What a generation may choose from, the likeliest first: what the generation before believed, one window later;
+    then a change now. Forgetting what lies before a change comes after telling it apart.
 
     longest: how many windows there are. before: what it chose, None where it is not known; then a change may lie
-    anywhere.
+    anywhere, and those alike are one group.
     """
-    changes = range(1, longest) if before is None else sorted({1, before.recent + 1} if before.recent else {1})
-    parted = [Memory(longest, recent) for recent in changes if recent < longest]
-    return [Memory(longest), *parted, *(Memory(memory.recent) for memory in parted)]
+    whole, now = [[Memory(longest)]], [[Memory(longest, 1)], [Memory(1)]]
+    if longest == 1:
+        return whole
+    if before is None:
+        places = range(1, longest)
+        return [*whole, [Memory(longest, place) for place in places], [Memory(place) for place in places]]
+    since = (before.recent or before.windows) + 1
+    if since >= longest:
+        return [*whole, *now]
+    parted, forgotten = Memory(longest, since), Memory(since)
+    if before.recent:
+        return [[parted], *whole, now[0], [forgotten], now[1]]
+    return [[forgotten], [parted], *whole, *now]
 
 
-def fitting_memory(windows: list[MaturedBatch], before: Memory | None, most: int, params: RefitParams) -> Memory:
-    """The longest memory without a change, unless another one predicts the newest window clearly better; then the best.
+def fitting_memory(windows: list[Window], before: Memory | None, most: int, params: RefitParams) -> Memory:
+    """The likeliest memory, unless another one predicts the newest window clearly better, and so on down the list.
 
-    Each is fitted without the newest window's held-out rounds and judged on them, by log loss, paired with the
-    best. What was forgotten once is not remembered again: at most one more window than before.
+    Each is fitted without the newest window's held-out rounds and judged on them, by log loss, paired.
     """
-    longest = min(len(windows), most, most if before is None else before.windows + 1)
-    candidates = memories(longest, before)
-    if len(candidates) == 1:
-        return candidates[0]
-    newest = windows[-1]
-    judged = newest.rows(held_out(newest.logged, params.held_out))
-    losses = [_losses(windows, memory, judged, params) for memory in candidates]
-    best = int(np.argmin([loss.mean() for loss in losses]))
-    worse = losses[0] - losses[best]
-    return candidates[0 if worse.mean() <= CLEARLY * worse.std() / np.sqrt(len(worse)) else best]
+    first, *others = memories(min(len(windows), most), before)
+    (taken,) = first
+    if not others:
+        return taken
+    loss = _losses(windows, taken, params)
+    for group in others:
+        losses = [_losses(windows, memory, params) for memory in group]
+        best = int(np.argmin([found.mean() for found in losses]))
+        gained = loss - losses[best]
+        if gained.mean() > CLEARLY * gained.std() / np.sqrt(len(gained)):
+            taken, loss = group[best], losses[best]
+    return taken
 
 
-def windows_of(batch: MaturedBatch) -> list[MaturedBatch]:
-    """A batch in windows, in time order: the rounds that one iteration decided, with enough rounds each."""
-    windows: list[MaturedBatch] = []
-    for part in by_iteration(batch):
-        if windows and min(len(windows[-1]), len(part)) < LEAST:
-            windows[-1] = pool([windows[-1], part])
-        else:
-            windows.append(part)
-    return windows
-
-
-def _losses(
-    windows: list[MaturedBatch], memory: Memory, judged: MaturedBatch, params: RefitParams
-) -> NDArray[np.float64]:
-    pooled = pool([window.rows(~held_out(window.logged, params.held_out)) for window in memory.of(windows)])
+def _losses(windows: list[Window], memory: Memory, params: RefitParams) -> NDArray[np.float64]:
+    pooled, judged = memory.taught(windows), windows[-1].judged
     features = fit_features(pooled.logged.context, params.features)
     actions = live_actions(pooled.logged.actions, params.actions)
     training = training_set(pooled, features, params, actions, memory.changed_at(windows))

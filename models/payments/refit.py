@@ -108,11 +108,26 @@ def refit(
     system.
     """
     teaches = ~held_out(batch.logged, params.held_out)
-    training = batch.rows(teaches)
-    features = fit_features(training.logged.context, params.features)
-    actions = live_actions(batch.logged.actions, params.actions)
+    if costs is not None:
+        costs = costs.rows(~held_out(costs.logged, params.held_out))
     counted = None if weight is None else weight[teaches]
-    learned = training_set(training, features, params, actions, changed_at, counted)
+    return refit_on(batch.rows(teaches), params, noise_scale, salt, parent, changed_at, counted, costs)
+
+
+def refit_on(
+    training: MaturedBatch,
+    params: RefitParams,
+    noise_scale: float,
+    salt: str,
+    parent: Refit | None = None,
+    changed_at: datetime | None = None,
+    weight: NDArray[np.float64] | None = None,
+    costs: MaturedBatch | None = None,
+) -> Refit:
+    """The same on rounds that all teach."""
+    features = fit_features(training.logged.context, params.features)
+    actions = live_actions(training.logged.actions, params.actions)
+    learned = training_set(training, features, params, actions, changed_at, weight)
     start = parent.oracle if parent is not None and parent.spec.actions == actions else None
     taught = learned
     if params.noisy_copies and noise_scale > 0:
@@ -120,7 +135,7 @@ def refit(
     oracle = fit_oracle(params.oracle, taught, stream_seed(params.seed, "oracle"), start)
     cost_oracle = None
     if costs is not None:
-        known = training_set(costs.rows(~held_out(costs.logged, params.held_out)), features, params, actions)
+        known = training_set(costs, features, params, actions)
         cost_oracle = fit_oracle(params.oracle, known, stream_seed(params.seed, "costs"))
     if isinstance(params.exploration, Tuned):
         rule: Exploration = _tuned(params.exploration, training, features, params, actions)
@@ -131,7 +146,7 @@ def refit(
         wide = fixed if cost_oracle is None else fixed + cost_oracle.predict(learned.contexts)
         price = charged_price(oracle.predict(learned.contexts), wide, _eligible(training, actions), params.objective)
         rule = Charged(rule, price * fixed, price)
-    spec = PaymentsSpec("payments", batch.logged.system, actions, params.default_action, features, noise_scale, salt)
+    spec = PaymentsSpec("payments", training.logged.system, actions, params.default_action, features, noise_scale, salt)
     return Refit(oracle, spec, policy_graph(oracle, rule, spec, cost_oracle))
 
 

@@ -28,6 +28,8 @@ PARTED = 0.5
 twice their variance, but the few steps of expectation maximisation get there from below."""
 STEPS = 3
 """Steps of expectation maximisation at each visit of a block, as a rule."""
+STEPS_OF_CHANGE = 10
+"""The same for what has changed of late: an abrupt change is far from where its variances start."""
 
 CellSums = tuple[NDArray[np.intp] | None, NDArray[np.float64]]
 """Cells and the sum over each; None for all of them in order."""
@@ -249,6 +251,8 @@ class AdditiveFit:
         if self.categories <= number < self.lasting or number in self.parted:
             # The last row is that of rounds with which the table has nothing to do.
             pull[-actions:], curvature[-1] = 0.0, 0.0
+        if steps and self.categories <= number < self.lasting:
+            steps = STEPS_OF_CHANGE
         pulled = pull.reshape(-1, actions) + curvature * table.mean
         found = table_posterior(table.prior, pulled, curvature, steps, each_own=number >= self.lasting)
         change = (found.mean - table.mean).astype(np.float32).ravel()

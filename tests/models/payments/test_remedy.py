@@ -20,6 +20,7 @@ from models.payments.oracles.additive_fit import fit_additive
 from models.payments.oracles.oracle import TrainingSet, undescribed
 from models.payments.pooling import pool
 from models.payments.refit import RefitParams, refit
+from models.payments.windows import window
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log
 from quaestor.export.encoding import CategoryFeature, Encoded, Features
 from quaestor.export.payments_policy import PaymentsPolicy
@@ -38,16 +39,17 @@ def test_a_break_is_seen_where_it_is_and_only_there() -> None:
     params, found = replace(PARAMS, rounds=30_000), []
     for break_on_day in (None, 3 * 6.25):
         world = PaymentsWorld(WorldParams(seed=2, break_on_day=break_on_day))
-        windows = [_log(world, params, Deployed(), number) for number in range(4)]
+        windows = [window(_log(world, params, Deployed(), number), REFIT.held_out) for number in range(4)]
         found.append(fitting_memory(windows, Memory(3), 4, REFIT))
     assert found == [Memory(4), Memory(4, recent=1)]
     # Four windows, of which the last is new: not knowing what was believed before finds the same.
     assert fitting_memory(windows, None, 4, REFIT) == Memory(4, recent=1)
     changed_at = found[1].changed_at(windows)
-    assert changed_at == windows[-1].logged.decided_at.min()
+    assert changed_at == windows[-1].batch.logged.decided_at.min()
     fresh = world.payments(20_000, 4 * 30_000, "fresh")
     shares = []
-    for batch, since in ((pool(windows), None), (windows[-1], None), (pool(windows), changed_at)):
+    whole = pool([each.batch for each in windows])
+    for batch, since in ((whole, None), (windows[-1].batch, None), (whole, changed_at)):
         made = refit(batch, replace(REFIT, exploration=Greedy()), 0.0, "salt", changed_at=since)
         probabilities = deploy(PaymentsPolicy(made.graph, made.spec), fresh).probabilities
         shares.append(world.share_of_gap(fresh, probabilities))
@@ -55,10 +57,13 @@ def test_a_break_is_seen_where_it_is_and_only_there() -> None:
 
 
 def test_memories_that_a_generation_may_choose_from() -> None:
-    assert memories(1, Memory(0)) == [Memory(1)]
-    assert memories(3, Memory(2)) == [Memory(3), Memory(3, 1), Memory(1)]
-    assert memories(5, Memory(4, 2)) == [Memory(5), Memory(5, 1), Memory(5, 3), Memory(1), Memory(3)]
-    assert memories(3, None) == [Memory(3), Memory(3, 1), Memory(3, 2), Memory(1), Memory(2)]
+    whole, now = [Memory(5)], [[Memory(5, 1)], [Memory(1)]]
+    assert memories(1, Memory(0)) == [[Memory(1)]]
+    assert memories(5, Memory(4)) == [whole, *now]
+    assert memories(5, Memory(5, 4)) == [whole, *now]  # what lay before the change has left
+    assert memories(5, Memory(4, 2)) == [[Memory(5, 3)], whole, now[0], [Memory(3)], now[1]]
+    assert memories(5, Memory(2)) == [[Memory(3)], [Memory(5, 3)], whole, *now]  # what was forgotten may be remembered
+    assert memories(3, None) == [[Memory(3)], [Memory(3, 1), Memory(3, 2)], [Memory(1), Memory(2)]]
 
 
 def test_what_has_changed_is_told_apart_from_what_lasts() -> None:
