@@ -25,6 +25,11 @@ def options(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def resumable(parser: argparse.ArgumentParser) -> None:
+    """Adds --keep FOLDER."""
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished parts, and go on from them")
+
+
 def report(rows: Sequence[Row], path: Path | None) -> None:
     """Prints rows as an aligned table and writes the same rows as JSON."""
     columns = list(rows[0])
@@ -34,6 +39,19 @@ def report(rows: Sequence[Row], path: Path | None) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
     if path is not None:
         path.write_text(json.dumps(list(rows), indent=1) + "\n")
+
+
+def kept(folder: Path | None, name: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives, as JSON has it; kept in the folder, from which a benchmark that was stopped goes on."""
+    if folder is None:
+        return make()
+    path = folder / f"{name}.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(make()))
+        part.replace(path)
+    return json.loads(path.read_text())
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:

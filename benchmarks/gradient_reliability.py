@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor, nn
 
-from benchmarks import Row, options, report
+from benchmarks import Row, kept, options, report, resumable
 from benchmarks.peers.plain_policy import FIRST_SPREAD, LOOKS, PERIODS, PROBLEMS, Plain, Task, flat, perceptron, task
 from models.inventory.dynamics import step
 from models.inventory.feasibility import ration
@@ -30,27 +31,23 @@ from quaestor.randomness import stream_seed
 ROOT = Path(__file__).parents[1]
 BATCH = 64
 LEARNING_RATE = 3e-3
-Loss = Callable[[Task, nn.Module, Tensor, Scenarios, torch.Generator], Tensor]
+Loss = Callable[[Task, Plain, Tensor, Scenarios, torch.Generator], Tensor]
 Curve = list[tuple[int, float]]
 
 
-def pathwise_loss(
-    problem: Task, network: nn.Module, spread: Tensor, scenarios: Scenarios, _: torch.Generator
-) -> Tensor:
+def pathwise_loss(problem: Task, policy: Plain, spread: Tensor, scenarios: Scenarios, _: torch.Generator) -> Tensor:
     """Mean cost per store and period: its gradient is the pathwise one."""
-    cost = rollout(problem.layout.relaxed(), Plain(network, problem.scale), scenarios)
+    cost = rollout(problem.layout.relaxed(), policy, scenarios)
     return cost.mean() / problem.layout.stores + 0.0 * spread.sum()
 
 
-def score_loss(
-    problem: Task, network: nn.Module, spread: Tensor, scenarios: Scenarios, chance: torch.Generator
-) -> Tensor:
+def score_loss(problem: Task, policy: Plain, spread: Tensor, scenarios: Scenarios, chance: torch.Generator) -> Tensor:
     """A surrogate whose gradient is REINFORCE's: log chance of each order times the cost from then on, less the mean
     of the other scenarios' in the same period (Williams 1992, with a leave-one-out baseline a period)."""
     layout, state = problem.layout.relaxed(), scenarios.start
     logs, costs = [], []
     for period in range(scenarios.periods):
-        mean = network(flat(state.on_hand, state.in_transit, problem.scale))
+        mean = policy.mean_orders(flat(state.on_hand, state.in_transit, problem.scale))
         drawn = (mean + spread.exp() * torch.randn(mean.shape, generator=chance)).detach()
         logs.append(torch.distributions.Normal(mean, spread.exp()).log_prob(drawn).sum(dim=1))
         orders = ration(layout, drawn.clamp(min=0) * problem.scale, state.on_hand)
@@ -73,32 +70,53 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=500_000, help="simulated periods for each seed")
     parser.add_argument("--problem", choices=PROBLEMS, action="append")
+    resumable(parser)
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.budget = min(arguments.seeds, 2), 13_000
     torch.set_num_threads(1)
     rows: list[Row] = []
     for name in arguments.problem or PROBLEMS:
-        problem = task(name)
-        points = [perceptron(problem.inputs, problem.layout.edges, seed=0) for _ in range(2)]
-        _learn(problem, points[1], pathwise_loss, 0, arguments.budget)
+        problem, seeds, budget = task(name), range(arguments.seeds), arguments.budget
+        part = f"{name}-{budget}"
+        at_points = kept(arguments.keep, f"{part}-variance", partial(_variances, problem, budget, arguments.quick))
         for method, loss in METHODS.items():
-            curves = []
-            for seed in range(arguments.seeds):
-                network = perceptron(problem.inputs, problem.layout.edges, seed)
-                curves.append(_learn(problem, network, loss, seed, arguments.budget))
-            variances = [_variance(problem, point, loss, 20 if arguments.quick else 60) for point in points]
-            rows += _rows(name, method, curves, variances)
+            curves = [
+                kept(arguments.keep, f"{part}-{loss.__name__}-{seed}", partial(_curve, problem, loss, seed, budget))
+                for seed in seeds
+            ]
+            rows += _rows(name, method, curves, at_points[method])
         if arguments.peers is not None:
-            curves = [_ppo(arguments.peers, name, seed, arguments.budget) for seed in range(arguments.seeds)]
+            curves = [
+                kept(arguments.keep, f"{part}-ppo-{seed}", partial(_ppo, arguments.peers, name, seed, budget))
+                for seed in seeds
+            ]
             rows += _rows(name, "PPO (Stable-Baselines3)", curves, [float("nan")] * 2)
     report(rows, arguments.json)
 
 
-def _learn(problem: Task, network: nn.Module, loss: Loss, seed: int, budget: int) -> Curve:
-    """Trains the network in place; costs at each look."""
+def _curve(problem: Task, loss: Loss, seed: int, budget: int) -> Curve:
+    return _learn(problem, _fresh(problem, seed), loss, seed, budget)
+
+
+def _variances(problem: Task, budget: int, quick: bool) -> dict[str, list[float]]:
+    """Of each method at first, and where HDPO has led."""
+    points = [_fresh(problem, 0), _fresh(problem, 0)]
+    _learn(problem, points[1], pathwise_loss, 0, budget)
+    return {
+        method: [_variance(problem, point, loss, 20 if quick else 60) for point in points]
+        for method, loss in METHODS.items()
+    }
+
+
+def _fresh(problem: Task, seed: int) -> Plain:
+    return Plain(perceptron(problem.inputs, problem.layout.edges, seed), problem.scale)
+
+
+def _learn(problem: Task, policy: Plain, loss: Loss, seed: int, budget: int) -> Curve:
+    """Trains the policy in place; costs at each look."""
     spread = nn.Parameter(torch.full((problem.layout.edges,), FIRST_SPREAD).log())
-    optimiser = torch.optim.Adam([*network.parameters(), spread], lr=LEARNING_RATE)
+    optimiser = torch.optim.Adam([*policy.parameters(), spread], lr=LEARNING_RATE)
     chance = torch.Generator().manual_seed(stream_seed(seed, "exploring orders"))
     steps = budget // (BATCH * PERIODS)
     looks = {max(1, steps * look // LOOKS) for look in range(1, LOOKS + 1)}
@@ -106,22 +124,22 @@ def _learn(problem: Task, network: nn.Module, loss: Loss, seed: int, budget: int
     for number in range(1, steps + 1):
         scenarios = _drawn(problem, stream_seed(seed, "training demand", number))
         optimiser.zero_grad()
-        loss(problem, network, spread, scenarios, chance).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        loss(problem, policy, spread, scenarios, chance).backward()
+        nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimiser.step()
         if number in looks:
-            curve.append((number * BATCH * PERIODS, problem.cost(network)))
+            curve.append((number * BATCH * PERIODS, problem.cost(policy)))
     return curve
 
 
-def _variance(problem: Task, network: nn.Module, loss: Loss, batches: int) -> float:
+def _variance(problem: Task, policy: Plain, loss: Loss, batches: int) -> float:
     spread = torch.full((problem.layout.edges,), FIRST_SPREAD).log()
     chance = torch.Generator().manual_seed(0)
-    weights = list(network.parameters())
+    weights = list(policy.parameters())
     gradients = []
     for number in range(batches):
         scenarios = _drawn(problem, stream_seed(0, "gradient", number))
-        slopes = torch.autograd.grad(loss(problem, network, spread, scenarios, chance), weights)
+        slopes = torch.autograd.grad(loss(problem, policy, spread, scenarios, chance), weights)
         gradients.append(torch.cat([slope.flatten() for slope in slopes]))
     return float(torch.stack(gradients).double().var(dim=0).sum())
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import Row, options, report
+from benchmarks import Row, kept, options, report, resumable
 from models.inventory.hdpo import HDPOParams, mean_cost, train
 from models.inventory.instances import Instance, many_warehouses_lost, one_warehouse_lost, transshipment
 from models.inventory.layout import Layout, layout_of
@@ -36,6 +37,7 @@ CLASSICAL: dict[str, PolicyParams] = {
 }
 WARMUP, PERIODS = 30, 50
 TEST_WARMUP, TEST_PERIODS = 60, 400
+SAMPLES = (16, 256, 8192)
 FRESH = 0
 """Stands for scenarios drawn anew in every epoch."""
 
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    resumable(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     steps = 24 if arguments.quick else arguments.steps
@@ -71,8 +74,9 @@ def main() -> None:
         if not arguments.quick:
             fits += [Fit("mlp", MLP, FRESH)]
         if arguments.samples and problem == "one_warehouse_lost":
-            fits += [Fit("graph", GRAPH, count) for count in (16, 256, 8192)] + [Fit("mlp", MLP, 4096)]
-        rows += _compare(problem, instance, fits, steps, arguments.seed)
+            fits += [Fit("graph", GRAPH, count) for count in SAMPLES]
+            fits += [Fit("mlp", MLP, count) for count in (*SAMPLES, 16 * SAMPLES[1])]
+        rows += _compare(problem, instance, fits, steps, arguments.seed, arguments.keep)
     report(rows, arguments.json)
 
 
@@ -84,14 +88,20 @@ def _instances(stores: int, seed: int) -> dict[str, Instance]:
     }
 
 
-def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed: int) -> list[Row]:
+def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed: int, keep: Path | None) -> list[Row]:
     layout = layout_of(instance.network)
-    bound = _bound(problem, instance)
+    name = f"{problem}-{layout.stores}-{steps}-{seed}"
+    bound = float(kept(keep, f"{name}-bound", lambda: _bound(problem, instance)))
     costs, took = [], []
     for fit in fits:
-        start = time.perf_counter()
-        costs.append(_cost(layout, instance, fit, steps, seed))
-        took.append(time.perf_counter() - start)
+
+        def found(fit: Fit = fit) -> list[object]:
+            start = time.perf_counter()
+            return [_cost(layout, instance, fit, steps, seed).tolist(), time.perf_counter() - start]
+
+        cost, seconds = kept(keep, f"{name}-{fit.name.replace(' ', '-')}-{fit.scenarios}", found)
+        costs.append(np.array(cost))
+        took.append(seconds)
         print(f"{problem}: {fit.name} ({fit.scenarios or 'fresh'}) {costs[-1].mean():.4f}", flush=True)
     best = min(costs, key=lambda cost: float(cost.mean()))
     rows = []

@@ -51,9 +51,9 @@ class Task:
         """Numbers in the flattened state."""
         return self.layout.places * (1 + self.layout.longest_lead_time)
 
-    def cost(self, mean_orders: Callable[[Tensor], Tensor]) -> float:
-        """Mean cost per store and period on the test scenarios of orders (batch, edge) in demand scales."""
-        return float(mean_cost(self.layout, Plain(mean_orders, self.scale), self.test, PERIODS).mean())
+    def cost(self, policy: Plain) -> float:
+        """Mean cost per store and period on the test scenarios."""
+        return float(mean_cost(self.layout, policy, self.test, PERIODS).mean())
 
 
 def task(problem: str) -> Task:
@@ -68,22 +68,24 @@ def flat(on_hand: Tensor, in_transit: Tensor, scale: float) -> Tensor:
     return torch.cat((on_hand, in_transit.flatten(1)), dim=1) / scale
 
 
-class Plain:
-    """An order policy from a function of the flattened state."""
+class Plain(nn.Module):
+    """An order policy from a network that reads the flattened state and answers in demand scales."""
 
-    def __init__(self, mean_orders: Callable[[Tensor], Tensor], scale: float) -> None:
-        self._mean_orders = mean_orders
-        self._scale = scale
+    def __init__(self, mean_orders: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.mean_orders = mean_orders
+        self.scale = scale
 
     @property
     def window(self) -> int:
         """How many past demands it looks at: none."""
         return 0
 
-    def __call__(self, layout: Layout, observation: Observation) -> Tensor:
+    def forward(self, layout: Layout, observation: Observation) -> Tensor:
         """Desired orders (batch, edge), in units."""
-        state = flat(observation.on_hand, observation.in_transit, self._scale)
-        return self._mean_orders(state).clamp(min=0) * self._scale
+        state = flat(observation.on_hand, observation.in_transit, self.scale)
+        orders: Tensor = self.mean_orders(state).clamp(min=0) * self.scale
+        return orders
 
 
 def perceptron(inputs: int, outputs: int, seed: int) -> nn.Sequential:

@@ -1,4 +1,8 @@
-"""PPO of Stable-Baselines3 on our simulator through Gymnasium; run by `gradient_reliability` in the peer's Python."""
+"""PPO of Stable-Baselines3 on our simulator; run by `gradient_reliability` in the peer's Python.
+
+Environments are those of models/inventory/gymnasium_env.py, played side by side: one step of all of them is one of the
+simulator, which is a batch of scenarios anyway.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,20 @@ import argparse
 import json
 import math
 import sys
-from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3 import PPO  # type: ignore[import-not-found, unused-ignore]
-from stable_baselines3.common.vec_env import DummyVecEnv  # type: ignore[import-not-found, unused-ignore]
+from stable_baselines3.common.vec_env import VecEnv  # type: ignore[import-not-found, unused-ignore]
 
-from benchmarks.peers.plain_policy import FIRST_ORDER, FIRST_SPREAD, HIDDEN, LOOKS, PERIODS, WIDTH, Task, task
+from benchmarks.peers import plain_policy as plain
+from benchmarks.peers.plain_policy import PERIODS, Plain, Task, flat, task
+from models.inventory.dynamics import step
+from models.inventory.feasibility import ration
 from models.inventory.gymnasium_env import InventoryEnv
+from models.inventory.scenarios import drawn_scenarios
+from quaestor.randomness import stream_seed
 
 ENVIRONMENTS = 16
 
@@ -30,26 +40,84 @@ def main() -> None:
 
 
 def _learn(problem: Task, seed: int, budget: int) -> list[tuple[int, float]]:
-    layout = problem.layout.relaxed()
-    makers = [
-        partial(InventoryEnv, layout, problem.law, PERIODS, 1000 * seed + number) for number in range(ENVIRONMENTS)
-    ]
     # The library's defaults, but for the network's size, an update every two episodes of each environment, and the
     # same first orders as the other methods have.
     model = PPO(
-        "MlpPolicy", DummyVecEnv(makers), n_steps=2 * PERIODS, batch_size=4 * PERIODS, seed=seed, device="cpu",
-        policy_kwargs={"net_arch": [WIDTH] * HIDDEN, "log_std_init": math.log(FIRST_SPREAD)},
+        "MlpPolicy", SideBySide(problem, seed), n_steps=2 * PERIODS, batch_size=4 * PERIODS, seed=seed, device="cpu",
+        policy_kwargs={"net_arch": [plain.WIDTH] * plain.HIDDEN, "log_std_init": math.log(plain.FIRST_SPREAD)},
     )  # fmt: skip
-    torch.nn.init.constant_(model.policy.action_net.bias, FIRST_ORDER)
-
-    def mean_orders(state: torch.Tensor) -> torch.Tensor:
-        return model.policy.get_distribution(state).mode()
-
+    torch.nn.init.constant_(model.policy.action_net.bias, plain.FIRST_ORDER)
     curve = []
-    for look in range(1, LOOKS + 1):
-        model.learn(budget * look // LOOKS - model.num_timesteps, reset_num_timesteps=False)
-        curve.append((int(model.num_timesteps), problem.cost(mean_orders)))
+    for look in range(1, plain.LOOKS + 1):
+        model.learn(budget * look // plain.LOOKS - model.num_timesteps, reset_num_timesteps=False)
+        curve.append((int(model.num_timesteps), problem.cost(Plain(_Mode(model.policy), problem.scale))))
     return curve
+
+
+class _Mode(torch.nn.Module):
+    """What the library's policy orders when it does not explore."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        mode: torch.Tensor = self.policy.get_distribution(state).mode()
+        return mode
+
+
+class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
+    """As many environments as the library steps at once, all in the same period of their episodes."""
+
+    def __init__(self, problem: Task, seed: int) -> None:
+        self._problem, self._layout, self._seed = problem, problem.layout.relaxed(), seed
+        one = InventoryEnv(self._layout, problem.law, PERIODS, seed)
+        self.render_mode = None
+        super().__init__(ENVIRONMENTS, one.observation_space, one.action_space)
+        self._episode = 0
+
+    def reset(self) -> Any:
+        own = stream_seed(self._seed, "episodes side by side", self._episode)
+        self._scenarios = drawn_scenarios(self._layout, self._problem.law, ENVIRONMENTS, PERIODS, 0, own)
+        self._episode += 1
+        self._period, self._state = 0, self._scenarios.start
+        return self._seen()
+
+    def step_async(self, actions: Any) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        with torch.no_grad():
+            desired = torch.as_tensor(self._actions).clamp(min=0) * self._problem.scale
+            orders = ration(self._layout, desired, self._state.on_hand)
+            demand = self._scenarios.demand[:, :, self._period]
+            self._state, cost = step(self._layout, self._state, orders, demand)
+        self._period += 1
+        seen, infos = self._seen(), [{} for _ in range(ENVIRONMENTS)]
+        rewards = -(cost.total / self._layout.stores).numpy()
+        over = self._period == PERIODS
+        if over:  # by truncation: the library goes on from its own estimate of what follows
+            infos = [{"terminal_observation": row, "TimeLimit.truncated": True} for row in seen]
+            seen = self.reset()
+        return seen, rewards, np.full(ENVIRONMENTS, over), infos
+
+    def _seen(self) -> Any:
+        return flat(self._state.on_hand, self._state.in_transit, self._problem.scale).numpy()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [getattr(self, attr_name)] * ENVIRONMENTS
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * ENVIRONMENTS
 
 
 if __name__ == "__main__":
