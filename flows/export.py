@@ -11,13 +11,14 @@ from flows.tasks import say, step
 from quaestor.export.from_iteration import export_iteration
 from quaestor.export.signature import signing_key
 from quaestor.settings import Settings
+from quaestor.store import lease
 
 
 @step("export a bundle")
 def export_one(iteration_id: str, out: Path | None = None, override: str | None = None) -> tuple[str, bool]:
     """Exports one iteration, signed where QUAESTOR_SIGNING_KEY is set; returns its folder and whether it is new."""
     settings = Settings()
-    with alone(f"bundle of {iteration_id[:12]}"):
+    with alone(lease.of_bundle(iteration_id)):
         bundle, new = export_iteration(
             settings.store,
             settings.data,

@@ -15,6 +15,7 @@ from quaestor.errors import QuaestorError, UsageError
 from quaestor.log import inbox
 from quaestor.log.ingest import IngestSummary, ingest_file
 from quaestor.settings import Settings
+from quaestor.store import lease
 
 LONGEST = 3600
 """Seconds after which a run is given up; each file it took is whole in the store or not there at all."""
@@ -23,7 +24,7 @@ LONGEST = 3600
 @step("ingest a file")
 def ingest_one(file_format: str, path: Path, system: str | None) -> IngestSummary:
     """Ingests one file."""
-    with alone(f"file {path.absolute()}"):
+    with alone(lease.of_file(path)):
         return ingest_file(Settings().store, file_format, path, system)
 
 

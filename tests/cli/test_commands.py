@@ -13,6 +13,7 @@ import pytest
 from quaestor.cli import main
 from quaestor.log.ingest import ingest_file
 from quaestor.settings import Settings
+from quaestor.store import lease
 from tests.conftest import STUDIES
 from tests.evidence import approved, policy, register
 from tests.quaestor.events import decision, outcome, write
@@ -60,6 +61,14 @@ def test_ingest_prints_what_became_of_a_file(quaestor: Terminal, tmp_path: Path)
     code, out, _ = quaestor("ingest", "decisions", path, "--json")
     assert code == 0
     assert json.loads(out)[0]["already"] is True
+
+
+def test_what_another_run_is_doing_is_not_done_twice(quaestor: Terminal, settings: Settings, tmp_path: Path) -> None:
+    path, iteration = write(tmp_path, "d.parquet", [decision(1)]), approved(settings)
+    lease.take(settings.store, lease.of_file(path), "a flow")
+    _refused(quaestor("ingest", "decisions", path), 4, "is being done by a flow")
+    lease.take(settings.store, lease.of_bundle(iteration.iteration_id), "a flow")
+    _refused(quaestor("export", iteration.iteration_id[:9]), 4, "is being done by a flow")
 
 
 BAD_ROWS = {

@@ -58,9 +58,13 @@ def ingest(file_format: Format, files: Files, system: System = None, as_json: Js
     """Bring event files into the store; what may not enter is quarantined with its reason."""
     from quaestor.log.ingest import ingest_file
     from quaestor.settings import Settings
+    from quaestor.store import lease
 
-    store = Settings().store
-    _finish([ingest_file(store, file_format, path, system) for path in files], as_json)
+    settings, summaries = Settings(), []
+    for path in files:
+        with lease.held(settings.store, lease.of_file(path), settings.actor):
+            summaries.append(ingest_file(settings.store, file_format, path, system))
+    _finish(summaries, as_json)
 
 
 @run_app.command("ingest")

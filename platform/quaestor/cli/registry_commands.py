@@ -110,11 +110,16 @@ def export(
     from quaestor.export.mlflow_model import write_mlflow_model
     from quaestor.export.signature import signing_key
     from quaestor.settings import Settings
+    from quaestor.store import lease
+    from quaestor.store.iterations import by_prefix
 
     settings, key = Settings(), signing_key(sign)
-    bundle, new = export_iteration(
-        settings.store, settings.data, iteration, out or settings.bundles, settings.actor, override, key
-    )
+    with settings.store.read() as connection:
+        name = by_prefix(connection, iteration).iteration_id
+    with lease.held(settings.store, lease.of_bundle(name), settings.actor):
+        bundle, new = export_iteration(
+            settings.store, settings.data, name, out or settings.bundles, settings.actor, override, key
+        )
     model = str(write_mlflow_model(bundle)) if mlflow else None
     if as_json:
         facts = {"bundle": str(bundle.path), "archive": str(bundle.archive), "digest": bundle.digest}

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from quaestor.clock import utc_now
 from quaestor.errors import UsageError
+from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.log.subjects import subject_hash, subject_key
 from quaestor.registry.staleness import changed_since
-from quaestor.store import Connection, Store, audit, deletion, forgetting, iterations
+from quaestor.store import Connection, Store, audit, bundles, deletion, forgetting, iterations
 from quaestor.store.audit import Entry
 from quaestor.store.later import FORGOTTEN
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What went. rows: by kind. iterations: those that had learnt from it, by id, with the rounds that they lost; they
-    stay as they are, named by their content, and say that they are stale."""
+    """What went, and what changes by it. rows: by kind. iterations: those that had learnt from it, by id, with the
+    rounds that they lost; they stay as they are, named by their content, and say that they are stale. golden: folders
+    of iterations and bundles with one of the rows among their golden choices; nothing in them can change while they are
+    what they are named, so that a person replaces and deletes them."""
 
     system: str
     rows: dict[str, int]
     iterations: dict[str, int]
+    golden: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """The same in words."""
@@ -30,6 +35,11 @@ class Forgotten:
         if self.iterations:
             names = ", ".join(f"{name[:12]} ({count:,} rounds)" for name, count in self.iterations.items())
             said += f" Learnt from them and are stale now: {names}. Retrain."
+        if self.golden:
+            said += (
+                f" Some are still golden choices, which are signed and cannot change: {', '.join(self.golden)}. "
+                "Promote and export an iteration trained from now on, then delete these folders and their archives."
+            )
         return said
 
 
@@ -43,6 +53,8 @@ def forget_subject(store: Store, system: str, subject: str, actor: str, reason: 
     pseudonym, now = subject_hash(subject, subject_key(store.path.parent)), utc_now()
     with store.write() as connection:
         before = _lost(connection, system)
+        theirs = forgetting.events_of(connection, system, pseudonym)
+        golden = _golden(connection, store.path.parent, system, theirs)
         rows = forgetting.forget(connection, system, pseudonym, now)
         lost = {name: count - before[name] for name, count in _lost(connection, system).items()}
         learnt = {name: count for name, count in lost.items() if count}
@@ -52,7 +64,7 @@ def forget_subject(store: Store, system: str, subject: str, actor: str, reason: 
         for name in learnt or {"": 0}:
             audit.add(connection, Entry(actor, "forget", system, name, reason))
     forgetting.scrub(store)
-    return Forgotten(system, rows, learnt)
+    return Forgotten(system, rows, learnt, golden)
 
 
 def _lost(connection: Connection, system: str) -> dict[str, int]:
@@ -63,3 +75,15 @@ def _lost(connection: Connection, system: str) -> dict[str, int]:
         ).get(FORGOTTEN, 0)
         for row in iterations.listing(connection, system).iter_rows(named=True)
     }
+
+
+def _golden(connection: Connection, data: Path, system: str, events: frozenset[str]) -> tuple[str, ...]:
+    """The folders of iterations of a system, and of their bundles, that keep one of these events as a golden choice."""
+    exported = bundles.listing(connection)
+    found = []
+    for row in iterations.listing(connection, system).iter_rows(named=True):
+        folder = data / row["folder"]
+        rows = json.loads((folder / GOLDEN_ROWS).read_bytes()) if (folder / GOLDEN_ROWS).is_file() else []
+        if any(each.get("event_id") in events for each in rows):
+            found += [str(folder), *exported.filter(iteration_id=row["iteration_id"])["folder"].to_list()]
+    return tuple(found)

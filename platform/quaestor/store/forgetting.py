@@ -30,6 +30,14 @@ def without(rows: pl.DataFrame, forgotten: pl.DataFrame) -> pl.DataFrame:
     return told.filter(~before.fill_null(False)).drop("forgotten_at")
 
 
+def events_of(connection: duckdb.DuckDBPyConnection, system: str, subject: str) -> frozenset[str]:
+    """The ids of what was decided about a subject (its hash)."""
+    found = connection.execute(
+        f"select event_id from decisions where {_THEIRS}", {"system": system, "subject": subject}
+    ).fetchall()
+    return frozenset(name for (name,) in found)
+
+
 def forget(connection: duckdb.DuckDBPyConnection, system: str, subject: str, now: datetime) -> dict[str, int]:
     """Deletes what was decided about a subject (its hash), with outcomes and quarantined rows; returns the rows of each
     kind. The hours of the decisions are kept, without anything else of them: they tell who learnt from them."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -27,6 +28,16 @@ SECONDS = 300.0
 """How long a lease holds without being renewed: longer than the store is ever busy, shorter than people wait."""
 BEATS = 5
 """How often it is renewed in that time."""
+
+
+def of_file(path: Path) -> str:
+    """The lease of whoever brings in a file."""
+    return f"file {path.absolute()}"
+
+
+def of_bundle(iteration_id: str) -> str:
+    """The lease of whoever exports an iteration."""
+    return f"bundle of {iteration_id[:12]}"
 
 
 @contextmanager

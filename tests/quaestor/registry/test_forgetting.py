@@ -10,6 +10,7 @@ import pytest
 
 from quaestor.clock import told_by
 from quaestor.errors import UsageError
+from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.log.ingest import ingest_file
 from quaestor.log.subjects import KEY_FILE, KEY_VARIABLE, subject_hash
 from quaestor.registry import iteration as registry
@@ -17,7 +18,7 @@ from quaestor.registry.forgetting import forget_subject
 from quaestor.registry.iteration import Inputs
 from quaestor.registry.staleness import changed_since, staleness
 from quaestor.settings import Settings
-from quaestor.store import audit, iterations
+from quaestor.store import audit, bundles, iterations
 from tests.quaestor.events import START, decision, outcome, write
 
 MARK = "a-word-that-only-she-has"
@@ -41,6 +42,22 @@ def _learnt(settings: Settings) -> str:
     data = {"digest": "d", "as_of": as_of.isoformat(), "attribution_hours": 24.0}
     inputs = Inputs("shop", "a policy", {}, data, 0, "code")
     return registry.register(settings.store, settings.data, inputs, {"f": b"x"}, None, "ann").iteration_id
+
+
+def test_folders_that_keep_a_row_as_a_golden_choice_are_named(settings: Settings, tmp_path: Path) -> None:
+    _filled(settings, tmp_path)
+    folders = {}
+    for name in ("hers-4", "his-1"):
+        golden = json.dumps([{"event_id": name}, {"event_id": "his-2"}]).encode()
+        inputs = Inputs("shop", f"learnt from {name}", {}, {"digest": "d"}, 0, "code")
+        made = registry.register(settings.store, settings.data, inputs, {GOLDEN_ROWS: golden}, None, "ann")
+        folders[name] = str(made.folder)
+        with settings.store.write() as connection:
+            bundles.add(connection, name, made.iteration_id, f"bundle of {name}", START.replace(tzinfo=None))
+    gone = forget_subject(settings.store, "shop", "her", "ann", "asked")
+    assert gone.golden == (folders["hers-4"], "bundle of hers-4")
+    assert "bundle of hers-4" in gone.sentence()
+    assert forget_subject(settings.store, "shop", "him", "ann", "asked").golden[-1] == "bundle of his-1"
 
 
 def test_subjects_are_kept_as_hashes_under_a_key_outside_the_store(settings: Settings, tmp_path: Path) -> None:
