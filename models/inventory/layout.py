@@ -34,12 +34,13 @@ class Layout:
 
     depth: edges on the longest path. ships_between_places: whether any place supplies another. holding_cost,
     underage_cost, unit_cost, lead_time, demand_mean, demand_deviation: the terms (see Terms), whose leading axis is 1
-    or batch. order_cost (edge,): of each order, however large; has_order_costs: whether there are any. source, target
-    (edge,): node numbers; a supplier's number is `places` or more. keeps (place,): whether what is not shipped stays.
-    arrival_slot (batch, edge): position of an edge's order in the flattened (place, lead) pipeline. incoming_edges,
-    outgoing_edges (node,): degrees. longest_incoming_lead_time (batch, place): periods. reach (batch, place): periods
-    from a place's order until it can serve the furthest demand downstream. through (place, place): the part of what the
-    first receives that passes through the second when every place splits its orders evenly over its sources.
+    or batch. order_cost (edge,): of each order, however large; has_order_costs: whether there are any.
+    has_idle_places: whether some place serves no store. source, target (edge,): node numbers; a supplier's number is
+    `places` or more. keeps (place,): whether what is not shipped stays. arrival_slot (batch, edge): position of an
+    edge's order in the flattened (place, lead) pipeline. incoming_edges, outgoing_edges (node,): degrees.
+    longest_incoming_lead_time (batch, place): periods. reach (batch, place): periods from a place's order until it can
+    serve the furthest demand downstream. through (place, place): the part of what the first receives that passes
+    through the second when every place splits its orders evenly over its sources.
     """
 
     places: int
@@ -52,6 +53,7 @@ class Layout:
     has_cross_docks: bool
     ships_between_places: bool
     has_order_costs: bool
+    has_idle_places: bool
     holding_cost: Tensor
     underage_cost: Tensor
     unit_cost: Tensor
@@ -132,6 +134,7 @@ def layout_of(network: Network, dtype: torch.dtype = torch.float32) -> Layout:
         has_cross_docks=any(place.kind == "cross_dock" for place in places),
         ships_between_places=bool((source < len(places)).any()),
         has_order_costs=any(edge.order_cost > 0 for edge in network.edges),
+        has_idle_places=bool((through[len(places) - len(network.stores) :].sum(dim=0) == 0).any()),
         **{field.name: getattr(terms, field.name) for field in fields(Terms)},
         order_cost=torch.tensor([edge.order_cost for edge in network.edges], dtype=dtype),
         source=source,

@@ -10,6 +10,9 @@ from models.inventory.layout import Layout
 SMALLEST_SCALE = 0.5
 """Units; below it a series of zeros would turn observation noise into large features."""
 
+IDLE_SCALE = 1e-3
+"""Units, at a place that serves no store: it orders next to nothing, and nothing is divided by 0."""
+
 
 def demand_scale(layout: Layout, past_demand: Tensor, typical: float) -> Tensor:
     """Units a period that pass through each place, (batch, place).
@@ -23,4 +26,5 @@ def demand_scale(layout: Layout, past_demand: Tensor, typical: float) -> Tensor:
     else:
         known = torch.where(layout.demand_mean > 0, layout.demand_mean, typical)
         stores = known.expand(past_demand.shape[0], -1)
-    return stores @ layout.store_share
+    scale = stores @ layout.store_share
+    return scale.clamp(min=IDLE_SCALE) if layout.has_idle_places else scale

@@ -15,12 +15,15 @@ from torch import Tensor
 from models.inventory.layout import Layout, layout_of
 from models.inventory.network import Edge, Network, Node
 from models.inventory.observation import Observation
+from models.inventory.period import Play
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import PolicyParams, build_policy
 from models.inventory.policies.graph import GraphParams
+from models.inventory.policies.mlp import MLPParams
 from models.inventory.policies.newsvendor import NewsvendorParams
+from models.inventory.rollout import rollout
 from quaestor.errors import UsageError
-from tests.models.inventory.networks import one_store, two_level
+from tests.models.inventory.networks import gamma_scenarios, one_store, two_level
 
 GRAPH = GraphParams(width=8, rounds=2, window=4)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -175,3 +178,25 @@ def test_an_item_that_never_sells_gets_finite_orders(params: PolicyParams) -> No
     orders = policy(layout, nothing)
     assert torch.isfinite(orders).all()
     assert (orders < 100).all()
+
+
+@pytest.mark.parametrize("params", [GRAPH, MLPParams(window=4), BaseStockParams(window=4)], ids=lambda p: p.kind)
+def test_a_warehouse_that_serves_nobody_orders_next_to_nothing(params: PolicyParams) -> None:
+    """Beside a cross-dock and stores with two suppliers, as a network looks while somebody is still drawing it."""
+    nodes = (
+        Node("near", "supplier"), Node("far", "supplier"), Node("idle", "warehouse", 0.1), Node("dock", "cross_dock"),
+        Node("a", "store", 1.0, 9.0), Node("b", "store", 1.0, 9.0),
+    )  # fmt: skip
+    edges = (
+        Edge("near", "idle", 1), Edge("far", "dock", 3), Edge("dock", "a", 1), Edge("dock", "b", 2),
+        Edge("near", "b", 1),
+    )  # fmt: skip
+    layout = layout_of(Network("awkward", "lost", nodes, edges))
+    policy = build_policy(params, layout, 6.0, seed=0)
+    plays: list[Play] = []
+    cost = rollout(layout, policy, gamma_scenarios(layout, 3, 12, 4, seed=1), plays=plays)
+    slopes = torch.autograd.grad(cost.sum(), list(policy.parameters()), allow_unused=True)
+    assert all(torch.isfinite(slope).all() for slope in slopes if slope is not None)
+    for play in plays:
+        assert torch.isfinite(play.orders).all()
+        assert (play.orders[:, 0] < 0.1).all()
