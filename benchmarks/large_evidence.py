@@ -28,15 +28,17 @@ from quaestor.simulation.scenarios import PlainScenarios, scenarios_json
 Kept = dict[str, tuple[bool, dict[str, Any]]]
 """Evidence by kind: whether it is against the incumbent, and its content."""
 
+ACTIONS = ("card", "token", "retry", "challenge")
 PRODUCTS, HISTORY, WARMUP, PERIODS = 24, 16, 16, 21
 
 
 def _payments(incumbent: str, number: int) -> Kept:
     pairs = [[0.1 * n + 0.05, 0.1 * n + 0.06] for n in range(10)]
+    by_action = {f"{name}_by_action": dict.fromkeys(ACTIONS, 0.1) for name in ("brier", "ece")}
     mix = {"card": 0.1, "token": 0.2, "retry": 0.3, "challenge": 0.4}
     health = {"action_mix": mix, "agreement": 0.8, "entropy": 0.9, "least_propensity": 0.01, "alarms": []}
     return {
-        "calibration": (False, {"brier": 0.16, "ece": 0.005, "ece_by_action": {}, "curve": pairs}),
+        "calibration": (False, {"brier": 0.16, "ece": 0.005, **by_action, "curve": pairs}),
         HEALTH: (True, health),
         "truth": (False, {"share_of_gap": 0.9 + 0.0001 * number}),
         CERTIFICATE: (False, _certificate("reward", number).as_json()),

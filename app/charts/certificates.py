@@ -41,11 +41,16 @@ def certificate_chart(
     points = base.transform_filter(alt.datum.line == BOUND).mark_point(
         filled=True, opacity=1, size=70, color=bound, shape="diamond"
     )
-    band = alt.Chart(nominal).mark_area(color=GREY, opacity=0.2)
-    around = band.encode(x="budget:Q", y=alt.Y("lower:Q", scale=FREE), y2="upper:Q", tooltip=numbers("lower", "upper"))
     tried = alt.Chart(attacks).encode(
         x="budget:Q", tooltip=["attack", alt.Tooltip("budget:Q", format="g"), *numbers("mean", "lower", "upper")]
     )
     reach = tried.mark_rule(color=attack, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE), y2="upper:Q")
     means = tried.mark_point(filled=True, opacity=1, size=40, color=attack).encode(y=alt.Y("mean:Q", scale=FREE))
-    return alt.layer(around, drawn, reach, means, points).properties(height=400)
+    layers: list[alt.Chart] = [drawn, points]
+    if len(attacks):
+        layers[1:1] = [reach, means]
+    if len(nominal):
+        band = alt.Chart(nominal).mark_area(color=GREY, opacity=0.2)
+        y = alt.Y("lower:Q", scale=FREE)
+        layers.insert(0, band.encode(x="budget:Q", y=y, y2="upper:Q", tooltip=numbers("lower", "upper")))
+    return alt.layer(*layers).properties(height=400)

@@ -80,9 +80,10 @@ def generation(
 ) -> str:
     """A judged payments iteration with all its evidence."""
     name = register(settings, "cards", f"logistic oracle, gain {gain:g}", rounds(), parent_id)
+    by_action = {"brier_by_action": {"card": 0.15, "token": 0.17}, "ece_by_action": {"card": 0.004, "token": 0.009}}
     pairs = [[0.1 * n + 0.05, 0.1 * n + 0.06] for n in range(10)]
     mix = {"action_mix": {"card": 0.3, "token": 0.7}, "agreement": 0.8, "entropy": 0.9, "least_propensity": 0.01}
-    keep(settings.store, name, "calibration", {"brier": 0.16, "ece": 0.005, "ece_by_action": {}, "curve": pairs})
+    keep(settings.store, name, "calibration", {"brier": 0.16, "ece": 0.005, **by_action, "curve": pairs})
     keep(settings.store, name, HEALTH, {**mix, "alarms": []}, incumbent_id)
     keep(settings.store, name, "truth", {"share_of_gap": share_of_gap})
     keep(settings.store, name, EVALUATION, payments_evaluation(incumbent_id, gain, reach).as_json(), incumbent_id)

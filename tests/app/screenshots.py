@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from app.console import SCREENS
 from quaestor.registry.report import IterationReport, reports
@@ -63,9 +63,14 @@ def tour(address: str, out: Path, browser: Browser, iterations: Sequence[Iterati
 
 
 def pictures(
-    address: str, out: Path, browser: Browser, looks: Sequence[tuple[str, str]] = LOOKS
+    address: str,
+    out: Path,
+    browser: Browser,
+    looks: Sequence[tuple[str, str]] = LOOKS,
+    look: Callable[[Page], Sequence[str]] = lambda page: (),
 ) -> tuple[list[Path], list[str]]:
-    """Writes a picture of every screen in these looks; returns them, and what was wrong on the way."""
+    """Writes a picture of every screen in these looks; returns them, and what was wrong on the way. look: finds more
+    that is wrong with a page."""
     out.mkdir(parents=True, exist_ok=True)
     made, wrong = [], []
     for theme, size in looks:
@@ -84,6 +89,7 @@ def pictures(
             page.screenshot(path=made[-1])
             wide = page.evaluate("document.documentElement.scrollWidth")
             wrong += [f"{made[-1].name} is {wide} pixels wide"] if wide > viewport["width"] else []
+            wrong += [f"{made[-1].name}: {said}" for said in look(page)]
             wrong += [f"{made[-1].name} shows an exception"] if page.get_by_test_id("stException").count() else []
         wrong += [f"{theme}, {size}: {said}" for said in heard.complaints]
         wrong += [f"{theme}, {size}: asked {host}" for host in heard.hosts - {"localhost"}]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import certified
-from app.queries.certificates import stale_by
+from app.queries.certificates import Stale, stale_by
 from quaestor.certification.certificate import AttackTried
 from quaestor.certification.report import certificate_digest, page
 from quaestor.log.ingest import ingest_file
@@ -20,6 +20,7 @@ from quaestor.store import rounds
 from tests.app.filled import Filled, certify, payments_subject, register
 from tests.app.filled import rounds as learnt
 from tests.app.test_screens import opened, report_of
+from tests.app.test_screens import said as said_on
 from tests.quaestor.events import outcome, write
 
 
@@ -46,15 +47,17 @@ def test_a_later_correction_makes_a_certificate_stale(settings: Settings, certif
     correct(settings, tmp_path)
     said = stale_by("cards", certified_now)
     assert said is not None
-    assert "1 corrections" in said
+    assert "1 corrections" in said.sentence
+    assert said.share == 1 / 80_000
 
 
 def test_data_that_was_deleted_is_said(settings: Settings, filled: Filled) -> None:
     content = {"kind": "decisions", "system": "cards", "up_to": "2026-02-01T00:00:00", "by": "ann"}
     keep(settings.store, filled.first, DATA_DELETED, content)
-    assert stale_by("cards", filled.first) == (
+    assert stale_by("cards", filled.first) == Stale(
         "Records it rests on were deleted by ann (decisions older than 2026-02-01): it can be verified from its files, "
-        "not retrained."
+        "not retrained.",
+        0.0,
     )
 
 
@@ -89,3 +92,4 @@ def test_the_screen_warns_of_a_stale_certificate(settings: Settings, certified_n
     test = opened("certificates", iteration=certified_now)
     assert not test.exception
     assert "Stale" in test.warning[0].value
+    assert "Staleness: watch" in said_on(test)

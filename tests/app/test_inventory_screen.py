@@ -57,13 +57,21 @@ def test_the_chosen_place_product_and_policy_are_drawn(settings: Settings, fille
     assert test.header[0].value == plain(report_of(settings, filled.graph).sentence())
     at_store = charts(test)
     assert [box.label for box in test.selectbox][2:] == ["Place", "Product", "Policy in the picture"]
-    assert [box.value for box in test.selectbox][2:] == ["north", 0, "candidate"]
+    assert [box.value for box in test.selectbox][2:] == ["north", "P1", "candidate"]
     test.selectbox[2].set_value("depot").run()  # it ships, and sees no demand
     assert not test.exception
     assert charts(test) == at_store - 1
-    test.selectbox[3].set_value(None).run()
+    test.selectbox[3].set_value("all").run()
     test.selectbox[4].set_value("incumbent").run()
     assert not test.exception
+    asked = {name: test.query_params[name] for name in ("place", "product", "policy", "iteration")}
+    assert asked == {"place": "depot", "product": "all", "policy": "incumbent", "iteration": short(filled.graph)}
+    again = opened("inventory", **asked)
+    assert [box.value for box in again.selectbox][2:] == ["depot", "all", "incumbent"]
+    assert not again.warning
+    dead = opened("inventory", place="../nowhere")
+    assert "The link names" in dead.warning[0].value
+    assert dead.selectbox[2].value == "north"
     assert f"quaestor promote {short(filled.graph)} --reason '…'" in commands(test)
 
 
@@ -110,8 +118,8 @@ def test_products_add_up_and_causes_make_the_total(played: tuple[InventoryEviden
 
 def test_flow_into_a_place_is_drawn_as_it_was_played(played: tuple[InventoryEvidence, Replay]) -> None:
     evidence, found = played
-    assert evidence.network is not None
-    nodes = stock.nodes(found, evidence.network, "candidate", 0, "north")
+    assert evidence.drawn is not None
+    nodes = stock.nodes(found, evidence.drawn, "candidate", 0, "north")
     edges = stock.edges(found, nodes, "candidate", 0, "north")
     assert dict(nodes.select("name", "x").iter_rows()) == {"maker": 0.0, "depot": 1.0, "north": 2.0, "south": 2.0}
     ordered = stock.trace(found, 0, "north", "ordered").filter(pl.col("who") == "candidate")["units"]
@@ -127,7 +135,7 @@ def test_what_if_plays_again_on_other_terms(filled: Filled) -> None:
     before = charts(test)
     play_again(test, holding_cost=2.0, lead_time=1, demand=1.5)
     assert not test.exception
-    assert charts(test) == before + 3
+    assert charts(test) == before + 4
     assert any("played again in" in caption.value for caption in test.caption)
     table = next(frame.value for frame in test.dataframe if "cost, what if" in frame.value)
     assert table["policy"].tolist() == ["candidate", "incumbent"]
@@ -149,7 +157,7 @@ def test_twice_the_holding_cost_is_twice_the_cost_of_holding(
 
 
 def test_base_stock_is_played_once_where_it_is_the_incumbent(filled: Filled) -> None:
-    kept = kept_scenarios(filled.base_stock)
+    kept = kept_scenarios(filled.base_stock)["yardsticks"]
     assert players(filled.graph, filled.base_stock, kept) == {"candidate": filled.graph, "incumbent": filled.base_stock}
     assert players(filled.graph, "other", kept)["base stock"] == filled.base_stock
 

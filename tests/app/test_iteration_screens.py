@@ -158,9 +158,7 @@ def test_the_printed_page_holds_no_script_and_nothing_remote(filled: Filled) -> 
     store = overview()
     (hostile,) = (each for each in store.iterations if each.iteration_id == filled.hostile)
     entries = record(filled.hostile, None).entries
-    page = decision_page(
-        hostile, health(hostile, store.newest), frames.changes(hostile, None), entries, utc_now()
-    )
+    page = decision_page(hostile, health(hostile, store.newest), frames.changes(hostile, None), entries, utc_now())
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;img src=http://evil.example" in page

@@ -47,6 +47,11 @@ def said(test: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
+def table(test: AppTest, column: str) -> Any:
+    """The first table of a screen with a column of this name, as a frame."""
+    return next(frame.value for frame in test.dataframe if column in frame.value)
+
+
 def commands(test: AppTest) -> list[str]:
     """The commands that a screen names."""
     return [block.value for block in test.code]
@@ -84,7 +89,7 @@ def test_the_overview_begins_with_the_sentence_of_what_waits(settings: Settings,
     assert test.header[0].value == plain(report_of(settings, filled.graph).sentence())
     assert report_of(settings, filled.second).sentence() in [text.value for text in test.text]
     assert f"quaestor promote {short(filled.graph)} --reason '…'" in commands(test)
-    live = test.dataframe[0].value
+    live = table(test, "live since (UTC)")
     assert dict(zip(live["system"], live["iteration"], strict=True)) == {
         "cards": f"1 · {short(filled.first)}",
         "shops": f"0 · {short(filled.base_stock)}",
@@ -92,7 +97,7 @@ def test_the_overview_begins_with_the_sentence_of_what_waits(settings: Settings,
     with settings.store.read() as connection:
         newest = audit.trail(connection)["reason"][-1]
         waiting = health.figures(connection)["rows"]["quarantine"]
-    assert test.dataframe[2].value["reason"].iloc[0] == newest
+    assert table(test, "reason")["reason"].iloc[0] == newest
     assert waiting == 1
 
 
