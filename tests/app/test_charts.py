@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from altair.utils import schemapi
 
-from app.charts import intervals
+from app import charts
+from app.charts import certificates, feedback, intervals, lineage, network, payments
+from app.charts import segments as segments_module
+from app.charts.certificates import certificate_chart
 from app.charts.lineage import lineage_chart
-from app.charts.payments import delay_chart, draw_chart
+from app.charts.payments import draw_chart
 from app.charts.segments import segment_chart
 from app.checks import checks
 from app.payments_frames import wilson
@@ -39,15 +44,92 @@ def segments() -> pl.DataFrame:
     )
 
 
-DRAWN = {
-    "gain": lambda: intervals.gain_chart(gains(), "reward a round", 0.02),
-    "gains": lambda: intervals.gains_chart(gains(), "reward a round", 0.02),
-    "generations": lambda: intervals.generations_chart(sided(), "value", "reward a round"),
-    "values": lambda: intervals.values_chart(gains(), "value", "reward a round"),
-    "value": lambda: intervals.value_chart(sided(), "value", "reward a round"),
-    "segments": lambda: segment_chart(segments(), "gain in reward a round", zero=True),
-    "delays": lambda: delay_chart(gains().rename({"number": "hours"})),
+def named(**columns: Any) -> pl.DataFrame:
+    """One row with the columns of an interval and these."""
+    around = {"value": 1.0, "lower": 0.5, "upper": 1.5}
+    return pl.DataFrame([{**around, **columns}])
+
+
+def certified() -> Any:
+    lines = pl.DataFrame({"budget": [0.0, 0.1], "line": ["certified bound"] * 2, "value": [1.0, 2.0]})
+    tried = named(budget=0.1, attack="bias", mean=1.0)
+    return certificate_chart(lines, tried, named(budget=0.1), "cost", "cost per store and period")
+
+
+def supplied() -> Any:
+    nodes = named(name="depot", kind="warehouse", x=1.0, y=0.5, chosen=True, on_hand=3.0, holding_cost=1.0,
+                  underage_cost=0.0)  # fmt: skip
+    edges = named(source="maker", target="depot", lead_time=2, unit_cost=0.5, flow=2.0, x=0.0, y=0.5, x2=1.0, y2=0.5,
+                  chosen=True)  # fmt: skip
+    return network.network_chart(nodes, edges)
+
+
+def priced() -> Any:
+    point = named(
+        who="candidate", price=0.0, reward=0.5, reward_lower=0.4, reward_upper=0.6, cost=0.1, cost_lower=0.0,
+        cost_upper=0.2,
+    )  # fmt: skip
+    return payments.trade_off_chart(point, point)
+
+
+def descended() -> Any:
+    nodes = named(iteration="1", address="x", number=1, generation=0, policy="p", stage="live", gain="g")
+    edges = named(number=1, generation=1, parent_number=0, parent_generation=0)
+    return lineage_chart(nodes, edges)
+
+
+ESTIMATES = {
+    "gain_chart": lambda: intervals.gain_chart(gains(), "reward a round", 0.02),
+    "gains_chart": lambda: intervals.gains_chart(gains(), "reward a round", 0.02),
+    "generations_chart": lambda: intervals.generations_chart(sided(), "value", "reward a round"),
+    "values_chart": lambda: intervals.values_chart(gains(), "value", "reward a round"),
+    "value_chart": lambda: intervals.value_chart(sided(), "value", "reward a round"),
+    "segment_chart": lambda: segment_chart(segments(), "gain in reward a round", zero=True),
+    "delay_chart": lambda: payments.delay_chart(gains().rename({"number": "hours"})),
+    "cost_chart": lambda: network.cost_chart(named(cause="holding", who="candidate"), "reward a round"),
+    "service_chart": lambda: network.service_chart(named(where="north", who="candidate")),
+    "calibration_chart": lambda: payments.calibration_chart(named(predicted=0.5, observed=0.5)),
+    "certificate_chart": certified,
+    "trade_off_chart": priced,
 }
+"""Every chart of estimates: none is drawn without its interval."""
+COUNTS = {
+    "arrivals_chart": lambda: feedback.arrivals_chart(named(day=NOW, answer="with an outcome", decisions=3)),
+    "features_chart": lambda: feedback.features_chart(
+        named(feature="amount", index=0.1, by_chance=0.05, unseen=0.0, word="OK"), 0.25
+    ),
+    "demand_chart": lambda: feedback.demand_chart(named(period=1, units=3.0, window="newest")),
+    "action_mix_chart": lambda: payments.action_mix_chart(named(action="card", who="candidate", share=0.5)),
+    "propensity_chart": lambda: payments.propensity_chart(named(range="0 – 1", rounds=3)),
+    "weight_chart": lambda: payments.weight_chart(named(range="0 – 1", who="of rounds", share=0.5)),
+    "pending_chart": lambda: payments.pending_chart(named(hours=1.0, answer="without one yet", rounds=3)),
+    "draw_chart": lambda: payments.draw_chart(
+        named(action="card", start=0.0, stop=1.0, probability=1.0, taken="taken"), 0.4
+    ),
+    "driver_chart": lambda: payments.driver_chart(named(feature="amount", effect=0.1), "change in the predicted lead"),
+    "lineage_chart": descended,
+    "network_chart": supplied,
+    "trace_chart": lambda: network.trace_chart(named(period=1, who="candidate", units=3.0), "on hand", 1),
+    "learning_chart": lambda: network.learning_chart(named(epoch=1, on="dev periods", cost=3.0), 1, "cost"),
+}
+"""Charts of what was counted, played or drawn, which is known and not estimated."""
+DRAWN = ESTIMATES | COUNTS
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_chart_is_valid(name: str) -> None:
+    """Screens do not check charts against the grammar again, so this does."""
+    with schemapi.debug_mode(True):
+        spec = DRAWN[name]().to_dict(validate=True)
+    assert "params" not in json.dumps(spec), "an axis that moves is compared with nothing"
+
+
+def test_every_chart_there_is_is_among_them() -> None:
+    modules = (certificates, feedback, intervals, lineage, network, payments, segments_module)
+    there = {name for module in modules for name in vars(module) if name.endswith("_chart")}
+    files = {path.stem for path in Path(charts.__path__[0]).glob("*.py")} - {"__init__", "axes"}
+    assert files == {module.__name__.rpartition(".")[2] for module in modules}
+    assert there == set(DRAWN)
 
 
 def layers(chart: Any) -> list[dict[str, Any]]:
@@ -65,12 +147,13 @@ def fields(chart: Any) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", ESTIMATES)
 def test_no_estimate_is_drawn_without_its_interval(name: str) -> None:
-    assert {"value", "lower", "upper"} <= fields(DRAWN[name]())
+    ends = {field.rpartition("_")[2] for field in fields(DRAWN[name]())}
+    assert {"lower", "upper"} <= ends
 
 
-@pytest.mark.parametrize("name", ["gain", "gains"])
+@pytest.mark.parametrize("name", ["gain_chart", "gains_chart"])
 def test_gains_are_drawn_with_zero_and_gate(name: str) -> None:
     values = json.dumps(json.loads(DRAWN[name]().to_json())["datasets"])
     assert '"at": 0.0' in values
@@ -78,10 +161,25 @@ def test_gains_are_drawn_with_zero_and_gate(name: str) -> None:
     assert "gate" in values
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_the_axes_of_figures_name_what_they_measure(name: str) -> None:
-    spec = DRAWN[name]().to_json()
-    assert "reward a round" in spec or "hours" in spec
+@pytest.mark.parametrize("name", sorted(set(DRAWN) - {"network_chart"}))
+def test_every_axis_of_figures_names_what_it_measures(name: str) -> None:
+    """Of quantities on x and y; names of rows need no title. A network is a picture: its legends bear the units."""
+    for layer in layers(DRAWN[name]()):
+        for one in layer.get("layer", [layer]):
+            for side in ("x", "y"):
+                channel = one["encoding"].get(side, {})
+                if channel.get("type") == "quantitative":
+                    title = channel.get("title") or channel.get("axis", {}).get("title") or titled(name, side)
+                    assert title, (name, side)
+
+
+def titled(name: str, side: str) -> bool:
+    """Whether another layer of the same chart titles the axis that layers share."""
+    return any(
+        one["encoding"].get(side, {}).get("title") or one["encoding"].get(side, {}).get("axis", {}).get("title")
+        for layer in layers(DRAWN[name]())
+        for one in layer.get("layer", [layer])
+    )
 
 
 def test_two_hundred_iterations_are_few_marks_and_all_named() -> None:
