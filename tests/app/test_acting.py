@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.acting import VALID_FOR, Asked, Move, Nonces, Reviewed, carry_out, confirmation, evidence_digest
-from app.checks import Check
+from app.checks import STALE_SHARE, Check, checks
 from app.health import health
+from app.queries.certificates import Stale
 from app.queries.iterations import Iteration
 from app.queries.moves import standing
 from app.queries.overview import overview
 from app.roles import NotAllowedError, Person, Role
+from app.style import Status
 from quaestor.clock import utc_now
 from quaestor.errors import GateRefusedError, OvertakenError, QuaestorError, UsageError
 from quaestor.registry import promotion
@@ -152,6 +154,29 @@ def test_a_check_that_says_stop_refuses_what_the_gate_let_through(
     assert live(settings, "bandit") == decided.live
     desk.promote(decided.waits, override=True)
     assert "override of: The action mix has collapsed." in str(last_entry(settings)["reason"])
+
+
+def test_data_that_changed_after_learning_stops_what_the_gate_let_through(
+    settings: Settings, decided: Decided, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read afresh behind the screen: a few corrections are watched, more than a hundredth of the rounds stop it."""
+    few, many = Stale("Stale: 3 corrections.", STALE_SHARE), Stale("Stale: 300 corrections.", 2 * STALE_SHARE)
+    known = {few: Status.WATCH, many: Status.STOP, Stale("Stale: nobody knows.", None): Status.WATCH, None: Status.OK}
+    iteration, _ = look(decided.waits)
+    newest = overview().newest
+    for stale, status in known.items():
+        (found,) = (each for each in checks(iteration, newest, stale, utc_now()) if each.name == "Staleness")
+        assert found.status is status
+    nonce, _ = desk.review("promote", decided.waits)
+    monkeypatch.setattr("app.health.stale_by", lambda system, iteration_id: many)
+    with pytest.raises(OvertakenError, match="changed since"):
+        desk.act(Asked(nonce, GOOD, confirmation(iteration)))
+    with pytest.raises(GateRefusedError, match="300 corrections"):
+        desk.promote(decided.waits)
+    assert live(settings, "bandit") == decided.live
+    monkeypatch.setattr("app.health.stale_by", lambda system, iteration_id: few)
+    desk.promote(decided.waits)
+    assert live(settings, "bandit") == decided.waits
 
 
 def test_what_changed_since_the_review_stops_the_move(settings: Settings, decided: Decided, desk: Desk) -> None:

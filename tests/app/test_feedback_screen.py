@@ -12,14 +12,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import drifts, freshness, work
-from app.queries.feedback import PAGE, drifted, ingested, waiting
+from app.queries.feedback import PAGE, drifted, feedback, ingested, waiting
 from app.style import Status
 from quaestor.clock import utc_now
 from quaestor.log.ingest import ingest_file
 from quaestor.log.resubmission import RESUBMIT
 from quaestor.settings import Settings
 from quaestor.store import audit, health, quarantine, rounds
-from tests.app.filled import Filled
+from tests.app.filled import Filled, register
+from tests.app.filled import rounds as learnt
 from tests.app.test_screens import commands, opened, said
 from tests.quaestor.events import decision, outcome, write
 
@@ -170,3 +171,13 @@ def test_what_a_person_types_is_never_a_command(settings: Settings, filled: Fill
         assert hostile in audit.trail(connection, "cards")["reason"][-1]
         assert len(health.quarantine_reasons(connection)) == 1
     assert not Path("/tmp/hacked").exists()
+
+
+def test_a_manifest_without_a_default_hides_nothing(settings: Settings, filled: Filled) -> None:
+    """A system whose newest manifest does not say what a missing outcome counts as: the one before it is asked."""
+    odd = {name: value for name, value in learnt().items() if name != "default_reward"}
+    register(settings, "cards", "odd", odd, filled.second)
+    found = feedback(utc_now().isoformat())
+    assert found.systems.filter(pl.col("system") == "cards")["window_hours"].to_list() == [72.0]
+    register(settings, "bazaar", "odd, too", odd, None)
+    assert drifted("bazaar", utc_now().isoformat()).failures is None

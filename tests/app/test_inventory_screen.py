@@ -10,9 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import stock
+from app import changed_orders, stock
 from app.queries.inventory import InventoryEvidence, inventory_evidence
-from app.replays import Replay, players, replay
+from app.replays import Replay, beside, players, replay
 from app.style import plain, short
 from quaestor.registry.judging import keep
 from quaestor.settings import Settings
@@ -223,3 +223,68 @@ def test_no_picture_holds_more_marks_than_can_be_seen(played: tuple[InventoryEvi
     nodes = stock.nodes(wide, content, "candidate", 0, "depot")
     assert len(stock.edges(wide, nodes, "candidate", 0, "depot")) == stock.EDGES_DRAWN
     assert len(stock.edges(wide, stock.nodes(wide, content, "candidate", 0, stores[7]), "candidate", 0, stores[7])) == 1
+
+
+def test_orders_that_change_are_those_of_the_two_policies_asked_about_the_same_stock(filled: Filled) -> None:
+    evidence = inventory_evidence("shops", filled.graph, "network")
+    assert evidence.network is not None
+    assert evidence.scenarios is not None
+    same = beside(evidence, filled.graph, filled.graph)
+    other = beside(evidence, filled.graph, filled.base_stock)
+    assert same is not None
+    assert other is not None
+    for place in changed_orders.by_place(evidence.network, evidence.scenarios, *same):
+        assert place["value"].to_list() == [0.0] * len(place)
+    share, more = changed_orders.by_place(evidence.network, evidence.scenarios, *other)
+    assert share["segment"].to_list()[0] == changed_orders.ALL
+    assert set(share["segment"]) == {changed_orders.ALL, "depot", "north", "south"}
+    assert share["value"].to_list()[1:] == sorted(share["value"].to_list()[1:], reverse=True)
+    asked, led = (orders[:, WARMUP:] for orders in other)
+    everywhere = (np.abs(asked - led) >= changed_orders.LEAST).mean()
+    assert share["value"][0] == pytest.approx(everywhere)
+    assert more["value"][0] > 0, "higher levels order more of the same stock"
+    by_product = changed_orders.by_product(evidence.network, evidence.scenarios, *other)
+    assert by_product["units more a period"].mean() == pytest.approx(more["value"][0])
+    assert set(by_product["product"]) == set(PRODUCTS)
+
+
+@pytest.mark.slow
+def test_orders_that_change_are_shown_beside_each_other_and_on_the_iterations_page(filled: Filled) -> None:
+    pair = f"{short(filled.graph)},{short(filled.base_stock)}"
+    for test in (opened("iteration", iteration=short(filled.graph)), opened("side_by_side", iterations=pair)):
+        assert not test.exception
+        assert "of orders change by 0.5 units or more" in said(test)
+        assert "By product" in [part.label for part in test.expander]
+
+
+def test_series_on_terms_of_their_own_are_played_again(settings: Settings, filled: Filled) -> None:
+    """Of a policy that was learnt for the network: each product on its own costs and lead times."""
+    kept = kept_scenarios(filled.base_stock)
+    terms = {
+        "holding_cost": [[0.3, 1.0, 1.0], [0.3, 2.0, 2.0], [0.3, 4.0, 4.0]],
+        "underage_cost": [[9.0, 9.0]] * 3,
+        "unit_cost": [[0.5, 0.0, 0.0]] * 3,
+        "lead_time": [[3, 1, 2], [3, 1, 2], [2, 2, 1]],
+    }
+    keep(settings.store, filled.graph, SCENARIOS, kept | {"terms": terms}, filled.base_stock)
+    evidence = inventory_evidence("shops", filled.graph, "network")
+    own = replay(evidence, {"candidate": filled.graph}, Terms())
+    assert own is not None
+    assert not own.absent
+    costs = stock.by_product(own)
+    keep(settings.store, filled.graph, SCENARIOS, kept, filled.base_stock)
+    shared = replay(inventory_evidence("shops", filled.graph, "network"), {"candidate": filled.graph}, Terms())
+    assert shared is not None
+    usual = stock.by_product(shared)
+    assert costs["cost"][0] == usual["cost"][0], "its terms are those of the network"
+    assert costs["holding cost"][1] > usual["holding cost"][1]
+    assert costs["served"][2] != usual["served"][2], "lead times are its own"
+
+
+def test_iterations_that_were_played_on_the_same_demand_share_a_play(filled: Filled) -> None:
+    one, other = (inventory_evidence("shops", name, "network") for name in (filled.graph, filled.base_stock))
+    assert one.demand_digest == other.demand_digest
+    first, again = (replay(each, {"incumbent": filled.base_stock}, Terms()) for each in (one, other))
+    assert first is not None
+    assert again is not None
+    assert first.played["incumbent"] is again.played["incumbent"]

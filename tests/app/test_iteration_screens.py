@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
 
 import polars as pl
 import pytest
@@ -283,12 +282,3 @@ def test_hostile_addresses_are_dead_links(filled: Filled) -> None:
         assert "The link names" in test.warning[0].value
         assert "<img" not in test.warning[0].value.replace("\\<", "")
         assert len(test.warning[0].value) < 5000
-
-
-def test_times_say_of_what(decided: Decided) -> None:
-    test = opened("overview")
-    for frame in test.dataframe:
-        for name, column in frame.value.items():
-            if column.dtype.kind == "M" or (len(column) and isinstance(column.iloc[0], datetime)):
-                assert str(name).endswith("(UTC)"), name
-                assert len(str(name).split()) > 1, name

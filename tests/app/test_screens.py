@@ -115,6 +115,8 @@ def test_an_iteration_is_found_by_its_link_and_shown_as_reported(settings: Setti
     overlap = next(frame.value for frame in test.dataframe if "figure" in frame.value)
     assert "5,000" in overlap["candidate"].tolist()
     assert "better" in said(test)
+    by_action = table(test, "Brier score")
+    assert by_action.to_numpy().tolist() == [["token", 0.17, 0.009], ["card", 0.15, 0.004]]
 
 
 def test_choosing_another_iteration_changes_screen_and_address(settings: Settings, filled: Filled) -> None:
