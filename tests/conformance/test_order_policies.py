@@ -53,9 +53,14 @@ DRAWN_AT_BIRTH = {name for name, params in MEMBERS.items() if isinstance(params,
 LAYOUT = layout_of(two_level())
 SEEDS = st.integers(0, 2**32 - 1)
 every_member = pytest.mark.parametrize("name", MEMBERS)
-# An export takes seconds; one member shows the way within `make check`, all of them within `make test`.
+# An export takes seconds: one member shows the way within `make check`, all of them within `make test`, where one
+# worker has all tests of a member and exports it once.
 every_export = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "base_stock" else pytest.mark.slow) for name in MEMBERS]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name != "base_stock" else [])])
+        for name in MEMBERS
+    ],
 )
 
 
