@@ -12,6 +12,7 @@ from models.inventory.policies.build import PolicyParams
 from models.inventory.policies.capped_base_stock import CappedBaseStockParams
 from models.inventory.policies.echelon_base_stock import EchelonBaseStockParams
 from models.inventory.policies.newsvendor import NewsvendorParams
+from models.inventory.policies.reorder_point import ReorderPointParams
 from models.inventory.yardsticks.known import known_bound
 from quaestor.registry.comparison import BOUND
 from quaestor.registry.judging import has, keep
@@ -24,16 +25,18 @@ REFERENCE = "newsvendor, learned quantile"
 def yardstick_params(study: InventoryStudy) -> dict[str, PolicyParams]:
     """The classical policies of a study: they follow recorded demand, and know the law of drawn demand."""
     past = study.windows.history
-    newsvendors: dict[str, PolicyParams] = {REFERENCE: NewsvendorParams(quantile="learned", window=past)}
+    fixed: dict[str, PolicyParams] = {}
+    if any(edge.order_cost for edge in read_network(study.network).edges):
+        fixed = {"(s, S)": ReorderPointParams(window=past if study.drawn is None else 0)}
+    classical: dict[str, PolicyParams] = {REFERENCE: NewsvendorParams(quantile="learned", window=past)}
     if study.drawn is None:
         if study.terms is None:  # otherwise there is no one ratio of costs
-            newsvendors["newsvendor"] = NewsvendorParams(window=past)
-        return newsvendors | {"base stock": BaseStockParams(window=past)}
-    return newsvendors | {
-        "base stock": BaseStockParams(window=0),
-        "capped base stock": CappedBaseStockParams(window=0),
-        "echelon base stock": EchelonBaseStockParams(window=0),
-    }
+            classical["newsvendor"] = NewsvendorParams(window=past)
+        return classical | {"base stock": BaseStockParams(window=past)} | fixed
+    classical["base stock"] = BaseStockParams(window=0)
+    classical["capped base stock"] = CappedBaseStockParams(window=0)
+    classical["echelon base stock"] = EchelonBaseStockParams(window=0)
+    return classical | fixed
 
 
 def keep_bound(settings: Settings, study: InventoryStudy, candidate_id: str, say: Callable[[str], None]) -> None:

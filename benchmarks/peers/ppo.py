@@ -93,7 +93,8 @@ class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
             demand = self._scenarios.demand[:, :, self._period]
             self._state, cost = step(self._layout, self._state, orders, demand)
         self._period += 1
-        seen, infos = self._seen(), [{} for _ in range(ENVIRONMENTS)]
+        seen = self._seen()
+        infos: list[dict[str, Any]] = [{} for _ in range(ENVIRONMENTS)]
         rewards = -(cost.total / self._layout.stores).numpy()
         over = self._period == PERIODS
         if over:  # by truncation: the library goes on from its own estimate of what follows
