@@ -64,7 +64,7 @@ def world_events(folder: Path, first: int, count: int) -> dict[str, Path]:
 
 def due_soon(folder: Path, studies: dict[str, Path], alerts: Path, now: datetime) -> Path:
     """The house's deployments with these studies and alerts: inbox and alarms due every minute, the others at one
-    minute in ten, soon after now, since each of them imports torch."""
+    minute in five, soon after now, since each of them imports torch."""
     content = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     for deployment in content["deployments"]:
         parameters = deployment.setdefault("parameters", {})
@@ -74,7 +74,7 @@ def due_soon(folder: Path, studies: dict[str, Path], alerts: Path, now: datetime
         if "alerts" in parameters:
             parameters["alerts"] = str(alerts)
         often = deployment["entrypoint"] in ("flows.ingest.run_ingest_inbox", "flows.watch_alarms.run_watch_alarms")
-        minutes = "*" if often else ",".join(str(minute) for minute in range(60) if (minute - now.minute) % 10 == 2)
+        minutes = "*" if often else ",".join(str(minute) for minute in range(60) if (minute - now.minute) % 5 == 3)
         deployment["schedules"] = [{"cron": f"{minutes} * * * *", "timezone": "UTC"}]
     path = folder / "prefect.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -25,7 +25,7 @@ from tests.flows.operations import due_soon, listener, runs, small_studies, wait
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 540
+SECONDS = 600
 DEPLOYMENTS = 7
 ROUNDS = 3000
 

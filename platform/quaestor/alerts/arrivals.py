@@ -15,7 +15,12 @@ WAITS = timedelta(days=1)
 
 def freshness(connection: Connection, system: str, limits: Limits, now: datetime) -> Iterator[Alarm]:
     """The parts whose newest record is older than its limit."""
-    hours = {"decisions": limits.decisions_hours, "outcomes": limits.outcomes_hours, "demand": limits.demand_hours}
+    hours = {
+        "decisions": limits.decisions_hours,
+        "outcomes": limits.outcomes_hours,
+        "demand": limits.demand_hours,
+        "orders": limits.orders_hours,
+    }
     newest = {
         part: newest_at
         for of_system, part, newest_at in arrivals.newest(connection).select("system", "part", "newest_at").iter_rows()

@@ -12,10 +12,10 @@ from quaestor.study import parse, read_toml
 class Limits:
     """What is still well in one system; a limit that is absent is not watched.
 
-    decisions_hours, outcomes_hours, demand_hours: the age of the newest record. quarantine_share: of the rows of a
-    kind that arrived within the last `days`. defaulted_share: of the rounds closed in them that had no outcome in
-    time. negative_rate: how far the failures among them may differ from the `reference_days` before, either way.
-    feature_shift: the population stability index of each feature between the two windows (0.1 is a small, 0.25 a
+    decisions_hours, outcomes_hours, demand_hours, orders_hours: the age of the newest record. quarantine_share: of the
+    rows of a kind that arrived within the last `days`. defaulted_share: of the rounds closed in them that had no
+    outcome in time. negative_rate: how far the failures among them may differ from the `reference_days` before, either
+    way. feature_shift: the population stability index of each feature between the two windows (0.1 is a small, 0.25 a
     large shift); unseen_share: of rounds with a category that the reference never had. demand_shift: how far the
     demand of the last demand_periods may differ from that of the demand_reference before, as a share of it.
     error_rate: the chance of any false alarm about drift in a system at each look.
@@ -24,6 +24,7 @@ class Limits:
     decisions_hours: float | None = None
     outcomes_hours: float | None = None
     demand_hours: float | None = None
+    orders_hours: float | None = None
     quarantine_share: float | None = 0.01
     defaulted_share: float | None = None
     negative_rate: float | None = 0.05

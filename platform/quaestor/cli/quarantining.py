@@ -16,7 +16,7 @@ from quaestor.errors import QuaestorError, UsageError
 quarantine_app = typer.Typer(help="Rows that were kept out, with their reasons.", no_args_is_help=True)
 
 System = Annotated[str, typer.Option("--system", help="The system whose rows they are.")]
-Kind = Annotated[str, typer.Option("--kind", help="decisions, outcomes or demand.")]
+Kind = Annotated[str, typer.Option("--kind", help="decisions, outcomes, demand or orders.")]
 Code = Annotated[str, typer.Option("--code", help="The code of the reason, as `quaestor quarantine list` says it.")]
 Rows = Annotated[list[str] | None, typer.Option("--row", help="The start of a row's digest; all where none is given.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="column=value, set anew in all of these rows.")]

@@ -10,8 +10,8 @@ import polars as pl
 from quaestor.errors import UsageError
 from quaestor.study import did_you_mean
 
-Kind = Literal["decisions", "outcomes", "demand"]
-KINDS: tuple[Kind, ...] = ("decisions", "outcomes", "demand")
+Kind = Literal["decisions", "outcomes", "demand", "orders"]
+KINDS: tuple[Kind, ...] = ("decisions", "outcomes", "demand", "orders")
 
 NUMERIC_PREFIX = "numeric_"
 CATEGORY_PREFIX = "category_"
@@ -59,6 +59,17 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("starts_on", pl.Date(), False, "a date, such as 2026-01-31"),
         Column("units", pl.Float64(), True, "a number"),
         Column("stocked_out", pl.Boolean(), False, "true or false"),
+    ),
+    "orders": (
+        Column("system", pl.String(), False, "text"),
+        Column("product", pl.String(), True, "text"),
+        Column("period", pl.Int32(), True, "a whole number"),
+        Column("decided_at", TIME, True, "a time with a zone, such as 2026-01-31T09:30:00Z"),
+        Column("iteration_id", pl.String(), True, "text"),
+        Column("sources", pl.List(pl.String()), True, "a list of places"),
+        Column("targets", pl.List(pl.String()), True, "a list of places"),
+        Column("units", pl.List(pl.Float64()), True, "a list of numbers"),
+        Column("readings", pl.String(), False, "what was seen, as JSON"),
     ),
 }
 

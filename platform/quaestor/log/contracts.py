@@ -1,4 +1,4 @@
-"""Data contracts: what a row of decisions, outcomes or demand must be before it may enter the store."""
+"""Data contracts: what a row of decisions, outcomes, demand or orders must be before it may enter the store."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ _SYSTEM = _Rule("no_system", "system must not be empty", pl.col("system").str.le
 _EVENT = _Rule("no_event_id", "event_id must not be empty", pl.col("event_id").str.len_chars() > 0, "event_id")
 
 _propensity = pl.col("propensity")
+_ITERATION, _UNITS, _PLACES = pl.col("iteration_id"), pl.col("units"), ("sources", "targets", "units")
 
 _RULES: dict[Kind, tuple[_Rule, ...]] = {
     "decisions": (
@@ -120,6 +121,29 @@ _RULES: dict[Kind, tuple[_Rule, ...]] = {
         _Rule("no_store", "store must not be empty", pl.col("store").str.len_chars() > 0, "store"),
         _Rule("bad_period", "period must be a whole number, 0 or more", pl.col("period") >= 0, "period"),
         _Rule("bad_units", "units must be a finite number", pl.col("units").is_finite(), "units"),
+    ),
+    "orders": (
+        _READABLE,
+        _SYSTEM,
+        _Rule("no_product", "product must not be empty", pl.col("product").str.len_chars() > 0, "product"),
+        _Rule("bad_period", "period must be a whole number, 0 or more", pl.col("period") >= 0, "period"),
+        _Rule("no_time", "decided_at must not be empty", pl.col("decided_at").is_not_null(), "decided_at"),
+        _Rule("no_iteration", "iteration_id must say what ordered", _ITERATION.str.len_chars() > 0, "iteration_id"),
+        _Rule(
+            "bad_edges",
+            "sources and targets must name the two places of each order, and units hold one number for each",
+            (_UNITS.list.len() > 0)
+            & (pl.col("sources").list.len() == _UNITS.list.len())
+            & (pl.col("targets").list.len() == _UNITS.list.len())
+            & ~pl.any_horizontal(pl.col(name).list.eval(pl.element().is_null()).list.any() for name in _PLACES),
+            None,
+        ),
+        _Rule(
+            "bad_units",
+            "units must be finite numbers, 0 or more",
+            _UNITS.list.eval(pl.element().is_finite() & (pl.element() >= 0)).list.all(),
+            None,
+        ),
     ),
 }
 

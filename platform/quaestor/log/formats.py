@@ -13,7 +13,7 @@ from quaestor.log.adapters.decision_service import read_decision_service
 from quaestor.log.adapters.favorita import read_favorita
 from quaestor.log.adapters.mapped import mapped, read_mapping
 from quaestor.log.adapters.open_bandit import read_open_bandit
-from quaestor.log.columns import Kind
+from quaestor.log.columns import COLUMNS, Kind
 from quaestor.study import refuse_unknown
 
 ROWS = 245_760
@@ -41,6 +41,16 @@ def _own(kind: Kind) -> Reader:
     return read
 
 
+def _orders(path: Path, system: str | None) -> Iterator[Part]:
+    """Orders as the service records them: what the policy saw, other for each, becomes one column."""
+    own = {column.name for column in COLUMNS["orders"]}
+    for start, raw in _tables(path):
+        seen = sorted(name for name in raw.columns if name not in own)
+        if seen and "readings" not in raw.columns:
+            raw = raw.with_columns(readings=pl.struct(seen).struct.json_encode()).drop(seen)
+        yield Part({"orders": raw}, start)
+
+
 def _whole(turn: Callable[[pl.DataFrame, Path, str | None], dict[Kind, pl.DataFrame]]) -> Reader:
     """A format whose rows only make sense together."""
 
@@ -62,6 +72,7 @@ FORMATS: dict[str, Reader] = {
     "decisions": _own("decisions"),
     "outcomes": _own("outcomes"),
     "demand": _own("demand"),
+    "orders": _orders,
     "open-bandit": _whole(read_open_bandit),
     "favorita": _whole(read_favorita),
     "dsjson": _decision_service,

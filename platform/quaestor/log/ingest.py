@@ -20,10 +20,11 @@ from quaestor.log.subjects import hashed
 from quaestor.store import Connection, Store, events, files, quarantine, round_hours
 from quaestor.study import parse
 
-_INTAKES: dict[Kind, Callable[[Connection, str], events.Intake]] = {
+INTAKES: dict[Kind, Callable[[Connection, str], events.Intake]] = {
     "decisions": events.DecisionIntake,
     "outcomes": events.OutcomeIntake,
     "demand": events.DemandIntake,
+    "orders": events.OrderIntake,
 }
 
 
@@ -85,7 +86,7 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
         for checked, refused in chain(first, parts):
             for kind, rows in checked.items():
                 if kind not in intakes:
-                    intakes[kind] = _INTAKES[kind](connection, digest)
+                    intakes[kind] = INTAKES[kind](connection, digest)
                 intakes[kind].add(rows.good)
                 summary = _refuse(connection, kind, rows.bad, replace(summary, rows=summary.rows + len(rows.good)))
             summary = _refuse(connection, "decisions", refused, summary)

@@ -12,9 +12,9 @@ import polars as pl
 from quaestor.errors import UsageError
 from quaestor.log.columns import CATEGORY_PREFIX, COLUMNS, KINDS, NUMERIC_PREFIX, TIME, Kind, typed
 from quaestor.log.contracts import check
-from quaestor.log.ingest import IngestSummary
+from quaestor.log.ingest import INTAKES, IngestSummary
 from quaestor.registry.canonical import digest_of
-from quaestor.store import Connection, Store, audit, events, files, quarantine, round_hours
+from quaestor.store import Connection, Store, audit, files, quarantine, round_hours
 from quaestor.store.audit import Entry
 from quaestor.study import refuse_unknown
 
@@ -22,8 +22,6 @@ RESUBMIT = "resubmit"
 """What the audit trail calls it."""
 
 FEATURES = (NUMERIC_PREFIX, CATEGORY_PREFIX)
-
-_INTAKES = {"decisions": events.DecisionIntake, "outcomes": events.OutcomeIntake, "demand": events.DemandIntake}
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _resubmit(
     # The same rows may be tried again: what happened before tells one attempt from another.
     entries = len(audit.trail(connection))
     digest = digest_of([RESUBMIT, which.kind, dict(changes), waiting["row_digest"].to_list(), entries])
-    intake = _INTAKES[kind](connection, digest)
+    intake = INTAKES[kind](connection, digest)
     intake.add(checked.good.with_columns(pl.col("row_number").cast(pl.Int64)))
     entered = intake.finish()
     bad = pl.concat(

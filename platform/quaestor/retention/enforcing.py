@@ -52,6 +52,7 @@ def leaving(connection: Connection, windows: RetentionWindows, now: datetime) ->
         kept = windows.kept(system)
         for kind, days in (
             ("decisions", kept.decisions_days),
+            ("orders", kept.decisions_days),
             ("demand", kept.demand_days),
             ("quarantine", kept.quarantine_days),
         ):

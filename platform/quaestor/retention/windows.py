@@ -12,8 +12,8 @@ from quaestor.study import parse, read_toml
 class Kept:
     """For how many days the records of a system are kept; what is absent is kept for ever.
 
-    decisions_days: decisions, by when they were taken, with their outcomes. demand_days: demand, by the first day of
-    its period. quarantine_days: refused rows, by when they came.
+    decisions_days: decisions, with their outcomes, and orders, by when they were taken. demand_days: demand, by the
+    first day of its period. quarantine_days: refused rows, by when they came.
     """
 
     decisions_days: float | None = None

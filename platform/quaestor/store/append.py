@@ -66,6 +66,14 @@ DEMAND = Table(
 )
 
 
+ORDERS = Table(
+    "orders",
+    ("system", "product", "period"),
+    ("system", "product", "period"),
+    ("decided_at", "iteration_id", "sources", "targets", "units", "readings"),
+)
+
+
 def append(connection: duckdb.DuckDBPyConnection, table: Table, staged: str, file_digest: str) -> Appended:
     """Appends the rows of a temporary table that has the table's columns and a `row_number`.
 
@@ -98,7 +106,7 @@ def ensure_key_hashes(connection: duckdb.DuckDBPyConnection) -> None:
     ]
     if ours == kept:
         return
-    for table in (DECISIONS, OUTCOMES, DEMAND):
+    for table in (DECISIONS, OUTCOMES, DEMAND, ORDERS):
         connection.execute(f"update {table.name} set key_hash = {table.key_hash}")
     connection.execute("delete from key_hashing")
     connection.execute("insert into key_hashing values (?, ?)", [ours, utc_now()])

@@ -9,7 +9,7 @@ _AT = {"decisions": "decided_at", "outcomes": "observed_at"}
 
 
 def newest(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """The newest decision, outcome and demand record of each system, oldest first: system, part, newest_at (UTC)."""
+    """The newest decision, outcome, demand record and orders of each system, oldest first: system, part, newest_at."""
     deciding = connection.execute("select distinct system from round_hours").fetchall()
     rows = [
         (system, part, found[0])
@@ -23,6 +23,7 @@ def newest(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     rows += connection.execute(
         "select system, 'demand', max(starts_on)::timestamp from demand group by system"
     ).fetchall()
+    rows += connection.execute("select system, 'orders', max(decided_at) from orders group by system").fetchall()
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     return frame.sort("newest_at", "system", "part", nulls_last=True)
 

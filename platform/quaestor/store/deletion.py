@@ -15,6 +15,7 @@ _OLD = {
         "outcomes where system = $system and event_id in "
         "(select event_id from decisions where system = $system and decided_at < $up_to)"
     ),
+    "orders": "orders where system = $system and decided_at < $up_to",
     "demand": "demand where system = $system and starts_on < $up_to",
     "quarantine": "quarantine where system = $system and quarantined_at < $up_to",
 }

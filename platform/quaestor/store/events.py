@@ -1,4 +1,4 @@
-"""Decisions, outcomes and demand on their way into their tables, part by part.
+"""Decisions, outcomes, demand and orders on their way into their tables, part by part.
 
 All of it happens in the caller's transaction; memory does not grow with the file.
 """
@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quaestor.store import forgetting, quarantine
-from quaestor.store.append import DECISIONS, DEMAND, OUTCOMES, append, insertion
+from quaestor.store.append import DECISIONS, DEMAND, ORDERS, OUTCOMES, Table, append, insertion
 from quaestor.store.intake import (
     COMPARING,
     NO_ROWS,
@@ -27,7 +27,7 @@ from quaestor.store.intake import (
 )
 from quaestor.store.known_keys import KnownKeys
 
-__all__ = ["NO_ROWS", "DecisionIntake", "DemandIntake", "Entered", "Intake", "OutcomeIntake"]
+__all__ = ["NO_ROWS", "DecisionIntake", "DemandIntake", "Entered", "Intake", "OrderIntake", "OutcomeIntake"]
 
 
 DOUBTED = 100_000
@@ -180,24 +180,39 @@ class OutcomeIntake:
         return Entered(appended.added, appended.duplicate, pl.concat(refused))
 
 
-class DemandIntake:
+class _PlainIntake:
     """Rows are staged until the file ends and enter in one pass."""
+
+    table: Table
+    called: str
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, file_digest: str) -> None:
         self._connection, self._digest = connection, file_digest
         prepare(connection)
-        stage(connection, DEMAND, "staged_demand")
+        stage(connection, self.table, f"staged_{self.table.name}")
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Takes some checked demand records."""
-        staging = f"insert into staged_demand by name select *, {DEMAND.key_hash} as key_hash from arriving"
-        run(self._connection, staging, rows)
+        """Takes some checked rows."""
+        staged, key_hash = f"staged_{self.table.name}", self.table.key_hash
+        run(self._connection, f"insert into {staged} by name select *, {key_hash} as key_hash from arriving", rows)
 
     def finish(self) -> Entered:
         """Lets those enter that are new."""
         self._connection.execute(f"set memory_limit = '{COMPARING}'")
-        appended = append(self._connection, DEMAND, "staged_demand", self._digest)
-        return Entered(appended.added, appended.duplicate, conflicts(appended.conflicting, "demand record"))
+        appended = append(self._connection, self.table, f"staged_{self.table.name}", self._digest)
+        return Entered(appended.added, appended.duplicate, conflicts(appended.conflicting, self.called))
+
+
+class DemandIntake(_PlainIntake):
+    """Demand of a product at a store in a period."""
+
+    table, called = DEMAND, "demand record"
+
+
+class OrderIntake(_PlainIntake):
+    """What a policy ordered of a product in a period."""
+
+    table, called = ORDERS, "record of orders"
 
 
 def _release_waiting_outcomes(connection: duckdb.DuckDBPyConnection, file_digest: str) -> int:

@@ -9,7 +9,7 @@ import polars as pl
 
 from quaestor.store import audit
 
-_COUNTED = ("decisions", "outcomes", "demand", "iterations", "evidence", "verdicts", "bundles", "audit")
+_COUNTED = ("decisions", "outcomes", "demand", "orders", "iterations", "evidence", "verdicts", "bundles", "audit")
 
 
 def figures(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def systems(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Every system that decided, asked for something or has an iteration."""
     rows = connection.execute(
         "select distinct system from decisions union select distinct system from demand "
-        "union select distinct system from iterations order by system"
+        "union select distinct system from orders union select distinct system from iterations order by system"
     ).fetchall()
     return [str(system) for (system,) in rows]
 

@@ -8,10 +8,10 @@ import json
 import duckdb
 
 _GROWING = (
-    "ingested_files", "decisions", "outcomes", "demand", "quarantine", "networks",
+    "ingested_files", "decisions", "outcomes", "demand", "orders", "quarantine", "networks",
     "iterations", "evidence", "verdicts", "bundles", "audit",
 )  # fmt: skip
-_EVENTS = ("ingested_files", "decisions", "outcomes", "demand", "quarantine", "networks", "iterations")
+_EVENTS = ("ingested_files", "decisions", "outcomes", "demand", "orders", "quarantine", "networks", "iterations")
 """What grows with events and with who learnt from them, and not with what was written down about that."""
 _NUMBERED = ("evidence", "verdicts", "audit")
 
