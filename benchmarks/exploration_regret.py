@@ -73,6 +73,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=6)
+    parser.add_argument("--problem", choices=("payments-world", "digits", "wine"), action="append")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
         parser.error("an interval over seeds needs 2 seeds or more.")
@@ -83,6 +84,8 @@ def main() -> None:
     problems = {"payments-world": _world, "digits": _classes(load_digits), "wine": _classes(load_wine)}
     rows: list[Row] = []
     for name, problem in problems.items():
+        if arguments.problem and name not in arguments.problem:
+            continue
         for rule in RULES:
             found = [
                 _regrets(problem, rule, seed, arguments.generations, rounds[name]) for seed in range(arguments.seeds)

@@ -41,7 +41,8 @@ class RunningMoments:
     def _add(self, values: NDArray[np.float32]) -> None:
         low, high = _over_rounds(np.minimum, values, np.inf), _over_rounds(np.maximum, values, -np.inf)
         self.rounds += len(values)
-        if np.isfinite(low).all() and np.isfinite(high).all():
+        whole = bool(np.isfinite(low).all() and np.isfinite(high).all())
+        if whole:
             self.count += len(values)
         else:
             present = np.isfinite(values)
@@ -52,7 +53,9 @@ class RunningMoments:
         if self._pivot is None:
             middle = (low.astype(np.float64) + high) / 2
             self._pivot = np.where(np.isfinite(middle), middle, 0.0).astype(np.float32)
-        centred = np.nan_to_num(values - self._pivot, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        centred = values - self._pivot
+        if not whole:
+            np.nan_to_num(centred, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         self._sum += _over_rounds(np.add, centred, 0.0)
         self._square += _over_rounds(np.add, np.square(centred), 0.0)
 

@@ -155,7 +155,7 @@ class _Collected:
         )
         centre, scale = moments(features)
         columns = [0, *(1 + k for k in kept)]
-        actions = np.int32(len(self.live))
+        actions, complete = np.int32(len(self.live)), bool((numbers.count == numbers.rounds).all())
 
         def cells(chunk: Chunk) -> NDArray[np.int32]:
             parts = [
@@ -164,16 +164,23 @@ class _Collected:
             ]
             return np.array(parts, dtype=np.int32).reshape(len(parts), len(chunk.action))
 
-        self.rows.replace(design=lambda chunk: _standardised(chunk.design, columns, centre, scale), cell=cells)
+        self.rows.replace(
+            design=lambda chunk: _standardised(chunk.design, columns, centre, scale, complete), cell=cells
+        )
         return features
 
 
 def _standardised(
-    design: NDArray[np.float32], columns: list[int], centre: NDArray[np.float32], scale: NDArray[np.float32]
+    design: NDArray[np.float32],
+    columns: list[int],
+    centre: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    complete: bool,
 ) -> NDArray[np.float32]:
     if len(columns) < design.shape[1]:
         design = design[:, columns]
     design[:, 1:] -= centre
     design[:, 1:] /= scale
-    np.nan_to_num(design, copy=False, nan=0.0)
+    if not complete:
+        np.nan_to_num(design, copy=False, nan=0.0)
     return design
