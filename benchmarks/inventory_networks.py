@@ -103,6 +103,7 @@ def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed
         costs.append(np.array(cost))
         took.append(seconds)
         print(f"{problem}: {fit.name} ({fit.scenarios or 'fresh'}) {costs[-1].mean():.4f}", flush=True)
+    _say_samples({(fit.name, fit.scenarios): cost for fit, cost in zip(fits, costs, strict=True)})
     best = min(costs, key=lambda cost: float(cost.mean()))
     rows = []
     for fit, cost, seconds in zip(fits, costs, took, strict=True):
@@ -123,6 +124,17 @@ def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed
             }
         )
     return rows
+
+
+def _say_samples(costs: dict[tuple[str, int], Floats]) -> None:
+    """Prints what the graph policy makes of 256 scenarios, beside what others make of more."""
+    for name, scenarios in (("graph", SAMPLES[2]), ("mlp", 16 * SAMPLES[1])):
+        if ("graph", SAMPLES[1]) in costs and (name, scenarios) in costs:
+            other = costs[name, scenarios]
+            ahead = paired_interval(costs["graph", SAMPLES[1]] - other)
+            shares = [value / float(other.mean()) for value in (ahead.value, ahead.lower, ahead.upper)]
+            said = "{:+.3%} (95 %: {:+.3%} to {:+.3%})".format(*shares)
+            print(f"graph ({SAMPLES[1]}) against {name} ({scenarios}): {said}", flush=True)
 
 
 def _cost(layout: Layout, instance: Instance, fit: Fit, steps: int, seed: int) -> Floats:
