@@ -58,3 +58,12 @@ def divergence_bound(costs: NDArray[np.float64], cap: float, divergence: float, 
     mean = upper_mean(others, alpha, float(first.var()) + 1 / size**2, size)
     bound = cap + (divergence + math.log(least + (1 - least) * mean)) / tilt
     return min(cap, max(bound, float(costs.mean())))
+
+
+def divergence_bounds(
+    costs: NDArray[np.float64], cap: float, ratios: NDArray[np.float64], alpha: float
+) -> NDArray[np.float64]:
+    """The same for each of several attacks with the divergence of a shift by λ standard deviations, λ²/2: (ratio,).
+
+    Looser than a bound by policy smoothing, and it covers every attack of that divergence, on actions, too."""
+    return np.array([divergence_bound(costs, cap, ratio**2 / 2, alpha) for ratio in ratios])

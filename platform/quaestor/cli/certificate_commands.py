@@ -114,7 +114,12 @@ def certificate_bound(
     sigma: Annotated[float, typer.Option("--sigma", help="The noise scale of the smoothed policy.")],
     budget: Annotated[float, typer.Option("--budget", help="The total ℓ2 size of an attack, in the unit of sigma.")],
     method: Annotated[
-        str, typer.Option("--method", help="plug-in, dkw, clopper-pearson, berk-jones or tangent-betting.")
+        str,
+        typer.Option(
+            "--method",
+            help="plug-in, dkw, clopper-pearson, berk-jones, tangent-betting; or divergence, which covers attacks on "
+            "actions, too, of Kullback–Leibler divergence (budget/sigma)²/2.",
+        ),
     ] = "tangent-betting",
     alpha: Annotated[float, typer.Option("--alpha", help="How often the bound may fail.")] = 0.05,
     as_json: Json = False,
@@ -122,11 +127,12 @@ def certificate_bound(
     """Bound the mean cost under attack from the costs of smoothed episodes; the bound is the last number printed."""
     import numpy as np
 
+    from quaestor.certification.beyond_l2 import divergence_bounds
     from quaestor.certification.bounds import BOUNDS
     from quaestor.certification.plug_in import plug_in
     from quaestor.study import refuse_unknown
 
-    methods = {"plug-in": plug_in, **BOUNDS}
+    methods = {"plug-in": plug_in, **BOUNDS, "divergence": divergence_bounds}
     refuse_unknown("bound", method, methods)
     if not (0 < cap < float("inf") and 0 < sigma < float("inf") and 0 <= budget < float("inf") and 0 < alpha <= 0.5):
         raise UsageError("cap and sigma must be above 0, budget 0 or more, all finite, and alpha in (0, 0.5].")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from quaestor.certification.beyond_l2 import divergence_bound, l2_covering_l1, l2_covering_linf
+from quaestor.certification.beyond_l2 import divergence_bound, divergence_bounds, l2_covering_l1, l2_covering_linf
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0])
@@ -34,7 +34,9 @@ def test_it_holds_for_replaced_action_probabilities() -> None:
 def test_it_is_between_the_mean_and_the_cap() -> None:
     for costs in (np.zeros(100), np.ones(100), np.linspace(0, 1, 100)):
         for divergence in (0.0, 0.1, 50.0):
-            assert costs.mean() - 1e-9 <= divergence_bound(costs, 1.0, divergence, 0.05) <= 1.0
+            bound = divergence_bound(costs, 1.0, divergence, 0.05)
+            assert costs.mean() - 1e-9 <= bound <= 1.0
+            assert divergence_bounds(costs, 1.0, np.array([math.sqrt(2 * divergence)]), 0.05) == pytest.approx(bound)
 
 
 def test_other_norms_are_covered_by_their_l2_size() -> None:
