@@ -22,6 +22,8 @@ from typing import Any
 from benchmarks import Row, options, report
 
 CONSOLE = Path(__file__).parent.parent / "app" / "console.py"
+SEARCHED = {"Event id": "e000000000017", "Policy or id contains": "a"}
+"""What is typed into the boxes for text."""
 CHOICES = 2
 """Other choices that are tried of each box on a screen; one with --quick."""
 
@@ -85,12 +87,22 @@ def _opened(screen: str) -> Any:
 
 
 def _interactions(test: Any, choices: int) -> list[tuple[str, str, int, Any]]:
-    """What a reader can do on a screen: choose otherwise in each box, turn a page, play again; as name, kind of
-    element, its place and what it is set to."""
+    """What a reader can do on a screen: choose otherwise in each box, put another iteration beside, search, turn a
+    page, play again, open where figures come from; as name, kind of element, its place and what it is set to."""
     found: list[tuple[str, str, int, Any]] = []
     for place, box in enumerate(test.selectbox):
         chosen = list(box.options)[1 : 1 + choices]
         found += [(f"choose {box.label}", "selectbox", place, choice) for choice in chosen]
+    for place, many in enumerate(test.multiselect):
+        others = [option for option in many.options if option not in many.value][:choices]
+        found += [(f"add to {many.label}", "multiselect", place, option) for option in others]
+    for place, text in enumerate(test.text_input):
+        if text.label in SEARCHED:
+            found.append((f"search {text.label}", "text_input", place, SEARCHED[text.label]))
+    for part in test.expander:
+        what = part.label.removeprefix("Where this comes from: ")
+        if what != part.label:
+            found.append((f"open {part.label}", "expander", 0, f"source of {what}"))
     for place, number in enumerate(test.number_input):
         if number.max is not None and number.value < number.max:
             found.append((f"set {number.label}", "number_input", place, number.value + (number.step or 1)))
@@ -101,14 +113,14 @@ def _interactions(test: Any, choices: int) -> list[tuple[str, str, int, Any]]:
 
 
 def _do(test: Any, kind: str, place: int, value: Any) -> None:
-    element = getattr(test, kind)[place]
-    (
-        element.click()
-        if kind == "button"
-        else element.select(value)
-        if kind == "selectbox"
-        else element.set_value(value)
-    )
+    if kind == "expander":
+        test.session_state[value] = True
+    elif kind == "button":
+        test.button[place].click()
+    elif kind in ("selectbox", "multiselect"):
+        getattr(test, kind)[place].select(value)
+    else:
+        getattr(test, kind)[place].set_value(value)
     test.run()
 
 

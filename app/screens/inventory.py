@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 import streamlit as st
 
@@ -14,6 +13,7 @@ from app.checks import stops
 from app.drawing import draw
 from app.guard import nothing_yet, present, reading
 from app.health import health
+from app.learnt import learning
 from app.links import choose, choose_iteration
 from app.origins import below
 from app.queries.inventory import InventoryEvidence, inventory_evidence
@@ -184,20 +184,6 @@ def traces(usual: Replay, product: int | None, place: str) -> None:
         drawn += 1
     if usual.scenarios.periods > stock.PERIODS_DRAWN:
         st.caption(f"The first {stock.PERIODS_DRAWN:,} of {usual.scenarios.periods:,} periods are drawn.")
-
-
-def learning(curve: dict[str, Any] | None, chosen: Iteration) -> None:
-    """How training went."""
-    st.subheader("Learning curve", anchor=False)
-    if curve is None or not curve["epochs"]:
-        st.text("This iteration learnt nothing by gradient: there is no learning curve.")
-        return
-    evaluation = chosen.report.evaluation
-    unit = evaluation.unit if evaluation else "cost per store and period"
-    drawn = charts.learning_chart(stock.learning(curve), int(curve["best"]), unit)
-    draw(drawn, alt="Cost by epoch on training and dev periods, and the epoch that was kept")
-    if stock.every(len(curve["epochs"])) > 1:
-        st.caption(f"One epoch in {stock.every(len(curve['epochs']))} is drawn.")
 
 
 if __name__ == "__main__":

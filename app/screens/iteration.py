@@ -8,15 +8,15 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from app import frames, panels, stock
+from app import frames, panels
 from app.changed_decisions import changed_decisions
 from app.charts import intervals
-from app.charts.network import learning_chart
 from app.checks import Check, stops
 from app.decision_page import certificate_digest, decision_page
 from app.drawing import draw
 from app.guard import nothing_yet, present, reading
 from app.health import health
+from app.learnt import learning
 from app.links import choose_iteration
 from app.origins import below
 from app.queries.iterations import Iteration
@@ -52,7 +52,7 @@ def show() -> None:
         evaluated(chosen, evaluation, bool(stops(found)))
         panels.source("the evaluation", origin(chosen, kept), store.snapshot, below(chosen))
     changed_decisions(kept.segments, chosen)
-    learning(kept, chosen)
+    learning(kept.learning_curve, chosen)
     certificate(chosen)
     learnt_from(chosen)
     history(kept)
@@ -107,20 +107,6 @@ def origin(chosen: Iteration, kept: Record) -> str:
         f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent {short(chosen.report.incumbent_id)}"
     )
     return f"{command}\nselect content from evidence where evidence_id = '{kept.evidence_id('evaluation')}'"
-
-
-def learning(kept: Record, chosen: Iteration) -> None:
-    """How training went."""
-    st.subheader("Learning curve", anchor=False)
-    curve = kept.learning_curve
-    if curve is None or not curve["epochs"]:
-        st.text("It was fitted in one pass, not epoch by epoch: there is no learning curve.")
-        return
-    unit = chosen.report.evaluation.unit if chosen.report.evaluation else "cost per store and period"
-    draw(
-        learning_chart(stock.learning(curve), int(curve["best"]), unit),
-        alt="Cost by epoch on training and dev periods, and the epoch that was kept",
-    )
 
 
 def certificate(chosen: Iteration) -> None:

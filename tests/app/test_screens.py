@@ -168,7 +168,8 @@ def test_an_expired_certificate_says_so_wherever_it_is_shown(settings: Settings,
     certificate = report_of(settings, filled.graph).certificate
     assert certificate is not None
     expire(settings, filled.graph, certificate.as_json())
-    assert "expired" in opened("certificates", iteration=short(filled.graph)).warning[0].value
+    warned = opened("certificates", iteration=short(filled.graph)).warning
+    assert any("This certificate expired" in warning.value for warning in warned)
     assert "Certificate: stop" in said(opened("inventory"))
 
 
