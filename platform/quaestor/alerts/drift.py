@@ -12,6 +12,10 @@ SMOOTHED = 0.5
 """Added to each count, so that an empty bin is rare and not impossible."""
 
 
+FEWEST = 8
+"""Periods of the reference that a year before must tell something of."""
+
+
 @dataclass(frozen=True)
 class Shift:
     """How far a figure moved, and beyond which shift chance alone would not go at the wanted error rate."""
@@ -71,6 +75,33 @@ def unseen(reference: NDArray[np.int64], recent: NDArray[np.int64]) -> float:
     """The share of the recent counts (level,) in levels that the reference never had."""
     total = int(recent.sum())
     return float(recent[reference == 0].sum() / total) if total and reference.sum() else 0.0
+
+
+def against_last_year(
+    period: NDArray[np.int64], totals: NDArray[np.float64], year: int, recent: int
+) -> NDArray[np.float64] | None:
+    """Totals (period,) as shares of those `year` periods before, where there were any: what comes back every year moves
+    none of them. None where the last `recent` periods, or too few before them, have such a period."""
+    before = dict(zip(period.tolist(), totals.tolist(), strict=True))
+    then = np.array([before.get(each - year, 0.0) for each in period.tolist()])
+    known = then > 0
+    if not known[-recent:].all() or known.sum() < recent + FEWEST:
+        return None
+    return totals[known] / then[known]
+
+
+def without_cycle(
+    period: NDArray[np.int64], totals: NDArray[np.float64], cycle: int, recent: int
+) -> NDArray[np.float64] | None:
+    """Totals (period,) over what is usual at their place in a short cycle such as a week, as the periods before the
+    last `recent` tell it. None where any place has fewer than two of them, or nothing."""
+    place = period % cycle
+    before = np.arange(len(period)) < len(period) - recent
+    counts = np.bincount(place[before], minlength=cycle)
+    if counts.min() < 2:
+        return None
+    usual = np.bincount(place[before], totals[before], minlength=cycle) / counts
+    return totals / usual[place] if usual.min() > 0 else None
 
 
 def level_shift(totals: NDArray[np.float64], recent: int, error_rate: float) -> Shift:

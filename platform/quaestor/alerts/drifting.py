@@ -23,6 +23,8 @@ ROWS = 100_000
 BINS = 10
 LEVELS = 30
 """Of a category that are told apart; the others count as one."""
+_SEASONS: dict[float, tuple[int, int | None]] = {1.0: (364, 7), 7.0: (52, None), 30.4: (12, None)}
+"""By the days of a period: periods to a year, in whole weeks so that weekdays agree, and to a week of days."""
 FEWEST = 200
 """Rounds that either window needs before features are compared."""
 
@@ -189,12 +191,32 @@ def demand(connection: Connection, system: str, limits: Limits) -> Iterator[Alar
 
 
 def demand_shift(connection: Connection, system: str, limits: Limits) -> tuple[drift.Shift, int] | None:
-    """How far the newest periods' demand lies from that of the periods before them, and how many those are."""
-    totals = windows.demand_totals(connection, system)["units"].to_numpy()
-    last = totals[-(limits.demand_periods + limits.demand_reference) :]
-    if len(last) <= limits.demand_periods:
+    """How far the newest periods' demand lies from that of the periods before them, and how many those are.
+
+    Where there is a year before them, each period is taken as a share of the same one then; without, days are taken
+    as shares of what is usual on their day of the week. What comes back every year or week is no shift.
+    """
+    frame, recent = windows.demand_totals(connection, system), limits.demand_periods
+    last = unseasonal(frame, recent, limits.demand_reference)[-(recent + limits.demand_reference) :]
+    if len(last) <= recent:
         return None
-    return drift.level_shift(last, limits.demand_periods, limits.error_rate), len(last) - limits.demand_periods
+    return drift.level_shift(last, recent, limits.error_rate), len(last) - recent
+
+
+def unseasonal(totals: pl.DataFrame, recent: int, reference: int) -> NDArray[np.float64]:
+    """Totals by period (period, starts_on, units) without the season, as far as the record is long enough to know it:
+    for records by the day, week or month; any others stay as they are."""
+    period, units = totals["period"].to_numpy().astype(np.int64), totals["units"].to_numpy().astype(np.float64)
+    days = totals["starts_on"].drop_nulls().diff().dt.total_days().median()
+    for length, (year, week) in _SEASONS.items():
+        if days is None or abs(float(days) - length) > length / 20:  # type: ignore[arg-type]
+            continue
+        found = drift.against_last_year(period, units, year, recent)
+        if found is None and week is not None:
+            newest = slice(-(recent + reference), None)
+            found = drift.without_cycle(period[newest], units[newest], week, recent)
+        return units if found is None else found
+    return units
 
 
 def declared_maturity(connection: Connection, system: str) -> MaturityParams | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 
 from quaestor.alerts import drift
 from quaestor.alerts.drift import Moments
-from quaestor.alerts.drifting import category, numeric
+from quaestor.alerts.drifting import category, numeric, unseasonal
 
 TRIES = 2000
 ERROR = 0.02
@@ -55,6 +57,42 @@ def test_chance_alone_moves_demand_seldom_though_weeks_follow_each_other(follows
             weeks[week] = follows * weeks[week - 1] + shocks[week]
         false.append(drift.level_shift(100 + weeks[30:], 4, ERROR).beyond(0.0))
     assert np.mean(false) <= 3 * AT_MOST  # ρ is itself estimated, from 26 weeks
+
+
+def seasonal(draw: np.random.Generator, every: int, periods: int) -> pl.DataFrame:
+    """Quiet demand with a strong year (up to four times its trough) and, by the day, a strong week."""
+    period = np.arange(periods)
+    year = 1 + 0.6 * np.sin(2 * np.pi * period * every / 364)
+    week = 1 + 0.5 * (period % 7 >= 5) if every == 1 else 1.0
+    starts = [date(2023, 1, 2) + timedelta(days=every * int(each)) for each in period]
+    units = draw.poisson(400 * year * week).astype(float)
+    return pl.DataFrame({"period": period, "starts_on": starts, "units": units})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("every", "periods", "recent"), [(7, 120, 4), (1, 500, 7), (1, 40, 7)])
+def test_what_comes_back_every_year_or_week_is_no_shift(every: int, periods: int, recent: int) -> None:
+    """At the trough, at the peak and between; without a year of record the weeks alone are known."""
+    draw = np.random.default_rng(11)
+    false, seen = [], []
+    for _ in range(TRIES // 4):
+        length = periods + (int(draw.integers(0, 364 // every)) if periods * every > 364 else 0)
+        frame = seasonal(draw, every, length)
+        quiet = unseasonal(frame, recent, 26)[-(recent + 26) :]
+        false.append(drift.level_shift(quiet, recent, ERROR).beyond(0.25))
+        risen = frame.with_columns(
+            pl.col("units") * pl.when(pl.col("period") >= length - recent).then(1.6).otherwise(1)
+        )
+        seen.append(drift.level_shift(unseasonal(risen, recent, 26)[-(recent + 26) :], recent, ERROR).beyond(0.25))
+    assert np.mean(false) <= AT_MOST
+    assert np.mean(seen) >= 0.99
+
+
+def test_the_season_is_taken_only_from_a_record_that_is_long_enough() -> None:
+    frame = seasonal(np.random.default_rng(0), 7, 40)
+    assert unseasonal(frame, 4, 26).tolist() == frame["units"].to_list()
+    undated = frame.with_columns(starts_on=pl.lit(None, dtype=pl.Date))
+    assert unseasonal(undated, 4, 26).tolist() == frame["units"].to_list()
 
 
 def test_the_stability_index_is_that_of_the_books() -> None:
