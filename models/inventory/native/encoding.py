@@ -8,26 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.inventory.native.ordering import ordered
-from models.inventory.native.placing import Reversal, last_reader, packed, reversal
+from models.inventory.native.placing import Lives, Way, gradient_lives, packed, played, reversed_way, value_lives
 from models.inventory.native.program import OPS, UNIFORM, Draft, Flags, Ids, Piece
 
 WORDS = 15
 """Whole numbers in an instruction (machine.cpp): op, count, out, three operands and their steps, where the gradients of
-these four lie, which operands want one, and whether it is computed again in reverse."""
+these four lie, which operands want one, and whether it is undone."""
 
 
 @dataclass(frozen=True)
 class Code:
     """Instructions for one way through a period, as machine.cpp defines them.
 
-    words (instruction, WORDS), numbers (instruction, 2), pool: column numbers of affine maps. columns, gradients: how
-    many there are of either. states, cost: where the state and the cost are at the end of the period, or their
-    gradients in reverse (-1: nowhere).
+    words (instruction, WORDS), numbers (instruction, 2), pool: column numbers of affine maps. turn: how many come
+    before gradients flow. columns, gradients: how many there are of either. states, cost: where the state and the cost
+    are at the end of the period, or their gradients in reverse (-1: nowhere).
     """
 
     words: Ids
     numbers: NDArray[np.float64]
     pool: NDArray[np.int32]
+    turn: int
     states: NDArray[np.int32]
     cost: int
     columns: int
@@ -51,101 +52,125 @@ class Program:
 def encoded(draft: Draft) -> Program:
     """The program of a draft."""
     pieces = ordered(draft)
-    back = reversal(pieces, draft)
-    return Program(_played(pieces, draft), _reversed(pieces, draft, back), draft.uniforms, len(draft.inputs))
+    columns = _Columns(pieces, draft)
+    return Program(
+        _encoded(played(pieces), pieces, draft, columns),
+        _encoded(reversed_way(pieces, draft), pieces, draft, columns),
+        draft.uniforms[columns.uniforms],
+        len(draft.inputs),
+    )
 
 
-def _played(pieces: list[Piece], draft: Draft) -> Code:
-    everything = np.ones(len(pieces), dtype=bool)
-    ends = np.isin(np.arange(len(draft.wants)), np.append(draft.after, draft.cost))
-    at_end = np.array([bool(ends[piece.out].any()) for piece in pieces], dtype=bool)
-    places, columns = _places(pieces, draft, everything, last_reader(pieces, draft, everything, at_end))
-    none = np.full(len(draft.wants), -1, dtype=np.int64)
-    encoder = _Encoder(places, none)
-    for piece in pieces:
-        encoder.take(piece, computed=True, undone=False)
-    return encoder.finish(_placed(places, draft.after), int(_placed(places, np.array([draft.cost]))[0]), columns, 0)
+class _Columns:
+    """The places that uniforms, inputs and the state at the start have, whatever the way.
+
+    nobody: where an affine map puts gradients that nobody wants, beside those that are wanted.
+    """
+
+    def __init__(self, pieces: list[Piece], draft: Draft) -> None:
+        seen = [draft.after, np.array([draft.cost])]
+        for piece in pieces:
+            seen += [ids.ravel() for ids in (piece.operands[:1] if _shares(piece) else piece.operands)]
+        ids = np.unique(np.concatenate(seen))
+        self.uniforms = ids[ids >= UNIFORM] - UNIFORM
+        self._parameters = draft.uniforms.astype(np.int64)
+        self._uniform_place = np.full(len(draft.uniforms), -1, dtype=np.int64)
+        self._uniform_place[self.uniforms] = np.arange(len(self.uniforms))
+        given = (draft.inputs, draft.states)
+        self.fixed = len(self.uniforms) + len(draft.inputs) + len(draft.states)
+        self.values = np.full(len(draft.wants), -1, dtype=np.int64)
+        self.values[np.concatenate(given)] = np.arange(len(self.uniforms), self.fixed)
+        self.gradients = np.full(len(draft.wants), -1, dtype=np.int64)
+        self.nobody = len(self.uniforms) + len(draft.states)
+        self.gradients[draft.states] = np.arange(len(self.uniforms), self.nobody)
+        self.fixed_gradients = self.nobody + 1
+
+    def placed(self, places: Ids, ids: Ids) -> Ids:
+        """Where columns lie; -1: nowhere."""
+        uniform = ids >= UNIFORM
+        result = places[np.where(uniform, 0, ids)]
+        result[uniform] = self._uniform_place[ids[uniform] - UNIFORM]
+        return np.asarray(result)
+
+    def parameters(self, ids: Ids) -> Ids:
+        """Which parameters uniform columns hold."""
+        return np.asarray(self._parameters[ids - UNIFORM])
 
 
-def _reversed(pieces: list[Piece], draft: Draft, back: Reversal) -> Code:
-    places, columns = _places(pieces, draft, back.again, last_reader(pieces, draft, back.again, back.kept))
-    gradients, room = _gradient_places(pieces, draft, back)
-    encoder = _Encoder(places, gradients)
-    for piece, again, undone in zip(pieces, back.again.tolist(), back.undone.tolist(), strict=True):
-        if again or undone:
-            encoder.take(piece, computed=again, undone=undone)
-    after, cost = _placed(gradients, draft.after), int(_placed(gradients, np.array([draft.cost]))[0])
-    return encoder.finish(after, cost, columns, room)
+def _encoded(way: Way, pieces: list[Piece], draft: Draft, columns: _Columns) -> Code:
+    turns = way.turn < len(way.steps)
+    ends = np.append(draft.after, draft.cost)
+    values = value_lives(way, pieces, draft, ends[:0] if turns else ends)
+    starts, room = _starts(values, pieces)
+    places, gradients, gradient_room = columns.values.copy(), columns.gradients.copy(), 0
+    if turns:
+        lives = gradient_lives(way, pieces, draft)
+        own, gradient_room = _starts(lives, pieces)
+        for number, start in zip(lives.pieces, own, strict=True):
+            _lay(gradients, pieces[number], columns.fixed_gradients + start)
+    encoder = _Encoder(columns, places, gradients)
+    life = 0
+    for number, undo in way.steps:
+        if not undo:
+            _lay(places, pieces[number], columns.fixed + starts[life])
+            life += 1
+        encoder.take(pieces[number], undo)
+    at_end = columns.placed(gradients if turns else places, ends).tolist()
+    gradient_room = columns.fixed_gradients + gradient_room if turns else 0
+    return encoder.finish(way.turn, at_end[:-1], at_end[-1], columns.fixed + room, gradient_room)
 
 
-def _places(pieces: list[Piece], draft: Draft, taking_part: Flags, last: Ids) -> tuple[Ids, int]:
-    """Where each column lies, (column,) with -1 where it lies nowhere, and how many places that takes."""
-    places = np.full(len(draft.wants), -1, dtype=np.int64)
-    first = len(draft.uniforms)
-    for ids in (draft.inputs, draft.states):
-        places[ids] = np.arange(first, first + len(ids))
-        first += len(ids)
-    numbers = np.flatnonzero(taking_part)
-    sizes = np.array([pieces[k].out.size for k in numbers], dtype=np.int64)
-    starts, room = packed(numbers, last[numbers], sizes)
-    for number, start in zip(numbers, starts, strict=True):
-        places[pieces[number].out.ravel()] = first + start + np.arange(pieces[number].out.size)
-    return places, first + room
+def _starts(lives: Lives, pieces: list[Piece]) -> tuple[Ids, int]:
+    sizes = np.array([pieces[number].out.size for number in lives.pieces], dtype=np.int64)
+    return packed(lives.births, lives.deaths, sizes)
 
 
-def _gradient_places(pieces: list[Piece], draft: Draft, back: Reversal) -> tuple[Ids, int]:
-    places = np.full(len(draft.wants), -1, dtype=np.int64)
-    first = len(draft.uniforms) + len(draft.states)
-    places[draft.states] = np.arange(len(draft.uniforms), first)
-    numbers = np.flatnonzero(back.met >= 0)
-    numbers = numbers[np.argsort(-back.met[numbers], kind="stable")]  # time runs backwards
-    sizes = np.array([pieces[k].out.size for k in numbers], dtype=np.int64)
-    starts, room = packed(len(pieces) - back.met[numbers], len(pieces) - numbers, sizes)
-    for number, start in zip(numbers, starts, strict=True):
-        places[pieces[number].out.ravel()] = first + start + np.arange(pieces[number].out.size)
-    return places, first + room
+def _lay(places: Ids, piece: Piece, first: int) -> None:
+    places[piece.out.ravel()] = first + np.arange(piece.out.size)
 
 
-def _placed(places: Ids, ids: Ids) -> Ids:
-    return np.where(ids >= UNIFORM, ids - UNIFORM, places[np.where(ids >= UNIFORM, 0, ids)])
+def _shares(piece: Piece) -> bool:
+    return piece.op in ("shift", "scale")
 
 
 class _Encoder:
     """Writes instructions: stretches along which all columns of a piece go on in steps of one, or stay."""
 
-    def __init__(self, places: Ids, gradients: Ids) -> None:
-        self._places, self._gradients = places, gradients
+    def __init__(self, columns: _Columns, places: Ids, gradients: Ids) -> None:
+        self._columns, self._places, self._gradients = columns, places, gradients
         self._words: list[Ids] = []
         self._numbers: list[NDArray[np.float64]] = []
         self._pool: list[Ids] = []
         self._pooled = 0
 
-    def take(self, piece: Piece, computed: bool, undone: bool) -> None:
-        """Adds the instructions of a piece."""
-        words = self._affine(piece, undone) if piece.op == "affine" else self._elementwise(piece, undone)
+    def take(self, piece: Piece, undo: bool) -> None:
+        """Adds the instructions of a step."""
+        words = self._affine(piece, undo) if piece.op == "affine" else self._elementwise(piece, undo)
         words[:, 0] = OPS.index(piece.op)
-        words[:, WORDS - 1] = computed
+        words[:, WORDS - 1] = undo
         self._words.append(words)
         self._numbers.append(np.tile(np.array(piece.numbers), (len(words), 1)))
 
-    def finish(self, states: Ids, cost: int, columns: int, gradients: int) -> Code:
-        """All that was taken."""
+    def finish(self, turn: int, states: list[int], cost: int, columns: int, gradients: int) -> Code:
+        """All that was taken; turn: how many steps come before gradients flow."""
         return Code(
             words=np.concatenate((*self._words, np.zeros((0, WORDS), dtype=np.int64))),
             numbers=np.concatenate((*self._numbers, np.zeros((0, 2)))),
             pool=np.concatenate((*self._pool, np.zeros(0, dtype=np.int64))).astype(np.int32),
-            states=states.astype(np.int32),
+            turn=sum(len(words) for words in self._words[:turn]),
+            states=np.array(states, dtype=np.int32),
             cost=cost,
             columns=columns,
             gradients=gradients,
         )
 
-    def _elementwise(self, piece: Piece, undone: bool) -> Ids:
+    def _elementwise(self, piece: Piece, undo: bool) -> Ids:
         ids = np.stack((piece.out, *piece.operands))
-        wants = piece.wants & undone
-        lying = _placed(self._places, ids)
-        gradients = _placed(self._gradients, ids)
-        gradients[0] = np.where(undone, gradients[0], -1)
+        wants: Flags = piece.wants & undo
+        lying, gradients = (self._columns.placed(places, ids) for places in (self._places, self._gradients))
+        if _shares(piece):
+            ids[2] = lying[2] = gradients[2] = self._columns.parameters(piece.operands[1])
+        gradients[0] = gradients[0] if undo else -1
         gradients[1:] = np.where(wants, gradients[1:], -1)
         # What lies nowhere is never read, and must not end a stretch.
         first, count = _runs(
@@ -161,24 +186,23 @@ class _Encoder:
         words[:, 9 : 9 + len(ids)] = np.maximum(gradients[:, first], 0).T
         return words
 
-    def _affine(self, piece: Piece, undone: bool) -> Ids:
+    def _affine(self, piece: Piece, undo: bool) -> Ids:
         ins, out = piece.operands[0], piece.out
-        pools = [_placed(self._places, ins), _placed(self._places, out)]
-        if undone:
-            pools += [_placed(self._gradients, out), np.where(piece.wants, _placed(self._gradients, ins), 0)]
+        pools = {3: self._columns.placed(self._places, ins)}
+        if undo:
+            pools[9] = self._columns.placed(self._gradients, out)
+            inwards = self._columns.placed(self._gradients, ins)
+            pools[10] = np.where(inwards < 0, self._columns.nobody, inwards)
+        else:
+            pools[5] = self._columns.placed(self._places, out)
         words = np.zeros((1, WORDS), dtype=np.int64)
-        words[0, 1], words[0, 4], words[0, 6], words[0, 13] = (
-            len(ins),
-            *(i.shape[1] for i in (ins, out)),
-            undone and piece.wants.any(),
-        )
+        words[0, 1], words[0, 4], words[0, 6] = len(ins), ins.shape[1], out.shape[1]
         words[0, 7], words[0, 8] = piece.weight, piece.bias
-        for word, ids in zip((3, 5, 9, 10), pools, strict=False):
+        words[0, 13] = undo and piece.wants.any()
+        for word, ids in pools.items():
             words[0, word] = self._pooled
-            self._pool.append(np.maximum(ids, 0).ravel())
+            self._pool.append(ids.ravel())
             self._pooled += ids.size
-        if not undone:
-            words[0, 9] = -1
         return words
 
 

@@ -7,40 +7,25 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <memory>
 #include <thread>
 #include <vector>
 
+#include "host.h"
 #include "products.h"
 
-#if defined(__SSE__)
-#include <immintrin.h>
-struct FlushDenormals { // they are a hundred times slower, and nothing here is that small
-    unsigned before = _mm_getcsr();
-    FlushDenormals() { _mm_setcsr(before | 0x8040); }
-    ~FlushDenormals() { _mm_setcsr(before); }
-};
-#else
-struct FlushDenormals {
-    ~FlushDenormals() {}
-};
-#endif
-
 enum Op : int64_t { // the order of program.py's OPS
-    ADD, SUB, MUL, DIV, GREATER, GREATER_EQUAL, EQUAL, WHERE, EXP, LOG, SIGMOID, SOFTPLUS, SILU, ELU, CLAMP, ROUND,
-    FLOOR, SQRT, TANH, ABS, COPY, AFFINE
+    ADD, SUB, MUL, DIV, GREATER, GREATER_EQUAL, EQUAL, WHERE, EXP, LOG, SIGMOID, SOFTPLUS, SHIFT, SCALE,
+    SILU, ELU, CLAMP, ROUND, FLOOR, SQRT, TANH, ABS, COPY, AFFINE
 };
 
 constexpr int64_t ROWS_AT_ONCE = 8;
 
 // Columns out .. out + count from columns a, b, c and onward, where a step of 0 repeats one column; given_*: where the
-// gradients of these lie. wanted: which operands need a gradient, as bits. again: whether it is computed in reverse, too.
-// AFFINE: count rows; a, b: where the numbers of its input and output columns start in the pool, given_a, given_out:
-// those of their gradients (or -1); step_a inputs and step_b outputs a row; c, step_c: where weight and bias (or -1) start.
+// gradients of these lie. wanted: which operands need a gradient, as bits. undo: gradients pass from out to operands.
+// SHIFT, SCALE: b counts parameters, not columns. AFFINE: count rows; a, b, given_out, given_a: where the numbers of its
+// columns start in the pool; step_a inputs and step_b outputs a row; c, step_c: where weight and bias (or -1) start.
 struct Instruction {
-    int64_t op, count, out, a, step_a, b, step_b, c, step_c, given_out, given_a, given_b, given_c, wanted, again;
-    bool undone() const { return op == AFFINE ? given_out >= 0 : wanted != 0; }
+    int64_t op, count, out, a, step_a, b, step_b, c, step_c, given_out, given_a, given_b, given_c, wanted, undo;
 };
 
 struct Input { // a column that is read anew each period
@@ -65,19 +50,9 @@ struct Job {
     const void* cost_gradient;
     void* trajectory;     // (block, period, state, scenario), or null
     int64_t* ticks;          // spent by operation, forwards and in reverse; or null
-    int64_t instruction_count, input_count, uniform_count, state_count, column_count, given_count, parameter_count, cost_column,
+    int64_t instruction_count, turn, input_count, uniform_count, state_count, column_count, given_count, parameter_count, cost_column,
         rows, periods, block, problems, tasks, threads;
 };
-
-inline int64_t now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-inline int64_t ticks() { // a clock that costs a tenth of an instruction's time and not as much as the instruction
-#if defined(__SSE__)
-    return int64_t(__rdtsc());
-#else
-    return now();
-#endif
-}
 
 struct Timed { // adds the ticks until its end to an operation's, where a profile is wanted
     int64_t* spent;
@@ -88,20 +63,6 @@ struct Timed { // adds the ticks until its end to an operation's, where a profil
     ~Timed() {
         if (spent) *spent += ticks() - begun;
     }
-};
-
-template <class T> class Aligned { // memory that nothing was written to yet
-  public:
-    void resize(int64_t count) {
-        memory.reset(new char[count * sizeof(T) + VECTOR_BYTES]);
-        first = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.get()) + VECTOR_BYTES - 1) / VECTOR_BYTES * VECTOR_BYTES);
-    }
-    T* operator+(int64_t at) const { return first + at; }
-    T& operator[](int64_t at) const { return first[at]; }
-
-  private:
-    std::unique_ptr<char[]> memory;
-    T* first = nullptr;
 };
 
 template <class T> class Worker {
@@ -187,10 +148,13 @@ template <class T> class Worker {
             for (int64_t c = 0; c < job.state_count; ++c)
                 for (int64_t i = 0; i < block && job.states[c] >= 0; ++i)
                     given[job.states[c] * block + i] += carried[c * block + i];
-            for (int64_t k = job.instruction_count - 1; k >= 0; --k) {
+            for (int64_t k = job.turn; k < job.instruction_count; ++k) {
                 const Instruction& of = job.instructions[k];
-                if (!of.undone()) continue;
-                Timed timed(job, AFFINE + 1 + of.op);
+                Timed timed(job, of.undo ? AFFINE + 1 + of.op : of.op);
+                if (!of.undo) {
+                    compute(of, job.numbers + 2 * k);
+                    continue;
+                }
                 undo(of, job.numbers + 2 * k);
                 // What was passed on is cleared for what lies there next, while it is in cache.
                 const bool pooled = of.op == AFFINE;
@@ -213,8 +177,7 @@ template <class T> class Worker {
             T* to = value + (job.uniform_count + k) * block;
             for (int64_t i = 0; i < block; ++i) to[i] = from[at(i) * input.row_stride];
         }
-        for (int64_t k = 0; k < job.instruction_count; ++k) {
-            if (!job.instructions[k].again) continue;
+        for (int64_t k = 0; k < job.turn; ++k) {
             Timed timed(job, job.instructions[k].op);
             compute(job.instructions[k], job.numbers + 2 * k);
         }
@@ -246,6 +209,10 @@ template <class T> class Worker {
         case LOG: return one([](T x) { return logarithm(x); });
         case SIGMOID: return one([](T x) { return sigmoid(x); });
         case SOFTPLUS: return one([](T x) { return softplus(x); });
+        case SHIFT:
+            return along(of, [&](int64_t c, int64_t s) { vector(out, c, s) = vector(a, c * of.step_a, s) + parameters[of.b + c * of.step_b]; });
+        case SCALE:
+            return along(of, [&](int64_t c, int64_t s) { vector(out, c, s) = vector(a, c * of.step_a, s) * parameters[of.b + c * of.step_b]; });
         case SILU: return one([](T x) { return x * sigmoid(x); });
         case ELU: return one([](T x) { return x > T(0) ? x : exponential(x > T(0) ? T(0) : x) - T(1); });
         case CLAMP: return one([=](T x) { return x < low ? low : x > high ? high : x; });
@@ -301,6 +268,8 @@ template <class T> class Worker {
         case LOG: return from_operand([](T g, T x, T) { return g / x; });
         case SIGMOID: return from_result([](T g, T y, T) { return g * y * (T(1) - y); });
         case SOFTPLUS: return from_operand([](T g, T x, T) { return x > T(20) ? g : g * sigmoid(x); });
+        case SHIFT: return share(of, g, nullptr, nullptr);
+        case SCALE: return share(of, g, a, parameters + of.b);
         case SILU:
             return from_operand([](T g, T x, T) {
                 const T s = sigmoid(x);
@@ -315,6 +284,7 @@ template <class T> class Worker {
             const int32_t *ins = job.pool + of.a, *given_ins = job.pool + of.given_a, *outs = job.pool + of.given_out;
             for (int64_t first = 0; first < of.count; first += ROWS_AT_ONCE) { // both gradients, while rows are in cache
                 const int64_t rows = std::min(ROWS_AT_ONCE, of.count - first);
+                fetch(ins + first * sa, rows * sa);
                 outer<T>(value + 0, ins + first * sa, given + 0, outs + first * sb, rows, sa, sb, block,
                          sums.data() + of.c, sc < 0 ? nullptr : sums.data() + sc, turned + 0);
                 for (int64_t r = first; r < first + rows && of.wanted & 1; ++r)
@@ -323,6 +293,40 @@ template <class T> class Worker {
             }
         }
         } // what remains is a step function: its gradient is 0
+    }
+
+    // In a large network what was computed long ago is in memory, here and there: it is asked for before it is needed.
+    void fetch(const int32_t* ids, int64_t count) const {
+        for (int64_t k = 0; k < count; ++k)
+            for (int64_t s = 0; s < block; s += 64 / int64_t(sizeof(T))) __builtin_prefetch(value + ids[k] * block + s);
+    }
+
+    Vector<T>& vector(T* columns, int64_t column, int64_t s) const {
+        return *reinterpret_cast<Vector<T>*>(columns + column * block + s);
+    }
+
+    const Vector<T>& vector(const T* columns, int64_t column, int64_t s) const {
+        return *reinterpret_cast<const Vector<T>*>(columns + column * block + s);
+    }
+
+    template <class F> void along(const Instruction& of, F f) {
+        for (int64_t c = 0; c < of.count; ++c)
+            for (int64_t s = 0; s < block; s += LANES<T>) f(c, s);
+    }
+
+    // A number that all scenarios share was added to a column, or (factors, columns) multiplied with it.
+    void share(const Instruction& of, const T* g, const T* columns, const T* factors) {
+        for (int64_t c = 0; c < of.count; ++c) {
+            T* to = given + (of.given_a + c * of.step_a) * block;
+            const T factor = factors ? factors[c * of.step_b] : T(1);
+            Vector<T> sum = {};
+            for (int64_t s = 0; s < block; s += LANES<T>) {
+                const Vector<T> from = vector(g, c, s);
+                if (of.wanted & 1) vector(to, 0, s) += from * factor;
+                if (of.wanted & 2) sum += columns ? from * vector(columns, c * of.step_a, s) : from;
+            }
+            if (of.wanted & 2) sums[of.b + c * of.step_b] += total<T>(sum);
+        }
     }
 
     void prepare() {

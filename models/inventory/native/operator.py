@@ -51,7 +51,7 @@ _POINTERS = (
     *("start_gradient", "end", "end_gradient", "cost", "cost_gradient", "trajectory", "ticks"),
 )
 _COUNTS = (
-    *("instruction_count", "input_count", "uniform_count", "state_count", "column_count", "given_count"),
+    *("instruction_count", "turn", "input_count", "uniform_count", "state_count", "column_count", "given_count"),
     *("parameter_count", "cost_column", "rows", "periods", "block", "problems", "tasks", "threads"),
 )
 
@@ -131,6 +131,7 @@ class Rollout:
             **{name: tensor.data_ptr() for name, tensor in tensors.items()},
             ticks=None if _ticks is None else _ticks.ctypes.data,
             instruction_count=len(code.words),
+            turn=code.turn,
             input_count=len(inputs),
             uniform_count=len(self.program.uniforms),
             state_count=len(code.states),

@@ -3,25 +3,111 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from models.inventory.native.program import UNIFORM, Draft, Flags, Ids, Piece
 
 
-@dataclass(frozen=True)
-class Reversal:
-    """What a period in reverse needs of each piece, (piece,) each.
+class Step(NamedTuple):
+    """A piece is computed or, in reverse, undone: the gradient of its result passes to its operands."""
 
-    undone: a gradient passes from its result to its operands. again: it is computed again. kept: its result is read
-    again when a piece is undone. met: the piece after which, in reverse, its result first has a gradient.
+    piece: int
+    undo: bool
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through a period: its steps, and how many come before it turns and gradients begin to flow."""
+
+    steps: tuple[Step, ...]
+    turn: int
+
+
+@dataclass(frozen=True)
+class Lives:
+    """The results, or the gradients of results, that a way needs room for, in the order in which they begin.
+
+    pieces, births, deaths (life,): whose result, and the first and last step that reads or writes it.
     """
 
-    undone: Flags
-    again: Flags
-    kept: Flags
-    met: Ids
+    pieces: Ids
+    births: Ids
+    deaths: Ids
+
+
+def played(pieces: list[Piece]) -> Way:
+    """All pieces, once."""
+    return Way(tuple(Step(number, False) for number in range(len(pieces))), len(pieces))
+
+
+def reversed_way(pieces: list[Piece], draft: Draft) -> Way:
+    """What is undone after what that needs is computed again.
+
+    A SiLU is computed twice, shortly before it is read: what it is computed from is kept anyway.
+    """
+    writer = writer_of(pieces, draft)
+    undone, again = _undone(pieces, draft, writer), np.zeros(len(pieces), dtype=bool)
+    reads = [
+        _writers(writer, read_when_undone(piece)) if gone else [] for piece, gone in zip(pieces, undone, strict=True)
+    ]
+    twice = {number for needed in reads for number in needed if pieces[number].op == "silu"}
+    for needed in reads:
+        again[needed] = True
+    for number in reversed(range(len(pieces))):
+        if again[number]:
+            again[_writers(writer, pieces[number].operands)] = True
+    steps = [Step(int(number), False) for number in np.flatnonzero(again)]
+    turn = len(steps)
+    for number in np.flatnonzero(undone)[::-1].tolist():
+        for source in reads[number]:
+            if source in twice:
+                steps.append(Step(source, False))
+                twice.remove(source)
+        steps.append(Step(number, True))
+    return Way(tuple(steps), turn)
+
+
+def value_lives(way: Way, pieces: list[Piece], draft: Draft, ends: Ids) -> Lives:
+    """How long each result is needed; `ends`: columns that are read at the end."""
+    writer = writer_of(pieces, draft)
+    current: dict[int, int] = {}
+    born: list[int] = []
+    births: list[int] = []
+    deaths: list[int] = []
+    for time, (number, undo) in enumerate(way.steps):
+        piece = pieces[number]
+        for source in _writers(writer, read_when_undone(piece) if undo else piece.operands):
+            deaths[current[source]] = time
+        if not undo:
+            current[number] = len(born)
+            born.append(number)
+            births.append(time)
+            deaths.append(time)
+    for source in _writers(writer, [ends]):
+        deaths[current[source]] = len(way.steps)
+    return Lives(np.array(born, dtype=np.int64), np.array(births, dtype=np.int64), np.array(deaths, dtype=np.int64))
+
+
+def gradient_lives(way: Way, pieces: list[Piece], draft: Draft) -> Lives:
+    """How long each gradient is needed: from the first that adds to it until it is passed on."""
+    writer = writer_of(pieces, draft)
+    ends = _writers(writer, [_wanting(np.append(draft.after, draft.cost), draft)])
+    current = {number: life for life, number in enumerate(ends)}
+    born, births, deaths = list(ends), [way.turn] * len(ends), [len(way.steps)] * len(ends)
+    for time, (number, undo) in enumerate(way.steps):
+        if undo:
+            for source in _writers(writer, [_wanting(wanted, draft) for wanted in _wanted(pieces[number])]):
+                if source not in current:
+                    current[source] = len(born)
+                    born.append(source)
+                    births.append(time)
+                    deaths.append(time)
+            deaths[current[number]] = time
+    return Lives(np.array(born, dtype=np.int64), np.array(births, dtype=np.int64), np.array(deaths, dtype=np.int64))
 
 
 def writer_of(pieces: list[Piece], draft: Draft) -> Ids:
@@ -32,36 +118,10 @@ def writer_of(pieces: list[Piece], draft: Draft) -> Ids:
     return writer
 
 
-def reversal(pieces: list[Piece], draft: Draft) -> Reversal:
-    """Follows gradients from the end of a period back to its start."""
-    count = len(pieces)
-    writer = writer_of(pieces, draft)
-    met = np.full(count, -1, dtype=np.int64)
-    undone, again, kept = (np.zeros(count, dtype=bool) for _ in range(3))
-    for number in _written(writer, _wanting(np.append(draft.after, draft.cost), draft)):
-        met[number] = count
-    for number in reversed(range(count)):
-        piece = pieces[number]
-        undone[number] = met[number] >= 0 and (piece.op == "affine" or bool(piece.wants.any()))
-        if undone[number]:
-            for ids, wants in zip(piece.operands, piece.wants, strict=True):
-                wanted = ids[np.broadcast_to(wants[:, None] if ids.ndim > 1 else wants, ids.shape)]
-                for source in _written(writer, _wanting(wanted, draft)):
-                    met[source] = max(met[source], number)
-            for ids in read_when_undone(piece):
-                kept[_written(writer, ids.ravel())] = True
-    for number in reversed(range(count)):
-        again[number] |= kept[number]
-        if again[number]:
-            for ids in pieces[number].operands:
-                again[_written(writer, ids.ravel())] = True
-    return Reversal(undone, again, kept, met)
-
-
 def read_when_undone(piece: Piece) -> list[Ids]:
     """The columns whose values the gradient of a piece depends on."""
     of = dict(zip("abc", piece.operands, strict=False)) | {"out": piece.out}
-    if piece.op == "mul":  # each factor's gradient is the other factor
+    if piece.op in ("mul", "scale"):  # each factor's gradient is the other factor
         first, second = (bool(wants.any()) for wants in piece.wants)
         return [of["b"]] * first + [of["a"]] * second
     return [of[name] for name in _READ.get(piece.op, ())]
@@ -72,16 +132,6 @@ _READ = {
     **dict.fromkeys(("exp", "sigmoid", "elu", "sqrt", "tanh"), ("out",)),
     "div": ("b", "out"),
 }
-
-
-def last_reader(pieces: list[Piece], draft: Draft, taking_part: Flags, forever: Flags) -> Ids:
-    """The last of the pieces taking part that reads each piece's result, (piece,); `forever`: past the last."""
-    writer = writer_of(pieces, draft)
-    last = np.arange(len(pieces))
-    for number in np.flatnonzero(taking_part):
-        for ids in pieces[number].operands:
-            last[_written(writer, ids.ravel())] = number
-    return np.where(forever, len(pieces), last)
 
 
 def packed(births: Ids, deaths: Ids, sizes: Ids) -> tuple[Ids, int]:
@@ -119,11 +169,31 @@ def _joined(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return result
 
 
+def _undone(pieces: list[Piece], draft: Draft, writer: Ids) -> Flags:
+    """Through which pieces a gradient passes from the end of a period back to its start, or to weights."""
+    met = np.zeros(len(pieces), dtype=bool)
+    met[_writers(writer, [_wanting(np.append(draft.after, draft.cost), draft)])] = True
+    for number in reversed(range(len(pieces))):
+        if met[number]:
+            met[_writers(writer, [_wanting(wanted, draft) for wanted in _wanted(pieces[number])])] = True
+    return met
+
+
+def _wanted(piece: Piece) -> list[Ids]:
+    """The operands of a piece that want a gradient."""
+    if piece.op == "affine":
+        return [piece.operands[0].ravel()] if piece.wants.any() else []
+    return [ids[wants] for ids, wants in zip(piece.operands, piece.wants, strict=True)]
+
+
 def _wanting(ids: Ids, draft: Draft) -> Ids:
     ids = ids[ids < UNIFORM]
-    return ids[draft.wants[ids]]
+    return np.asarray(ids[draft.wants[ids]])
 
 
-def _written(writer: Ids, ids: Ids) -> Ids:
+def _writers(writer: Ids, columns: Iterable[Ids]) -> list[int]:
+    """The pieces that write these columns."""
+    ids = np.concatenate([np.zeros(0, dtype=np.int64), *(some.ravel() for some in columns)])
     numbers = writer[ids[ids < UNIFORM]]
-    return np.unique(numbers[numbers >= 0])
+    found: list[int] = np.unique(numbers[numbers >= 0]).tolist()
+    return found

@@ -14,12 +14,15 @@ Flags = NDArray[np.bool_]
 
 OPS = (
     *("add", "sub", "mul", "div", "greater", "greater_equal", "equal", "where", "exp", "log", "sigmoid", "softplus"),
-    *("silu", "elu", "clamp", "round", "floor", "sqrt", "tanh", "abs", "copy", "affine"),
+    *("shift", "scale", "silu", "elu", "clamp", "round", "floor", "sqrt", "tanh", "abs", "copy", "affine"),
 )
-"""What the machine computes, in the order of its own list (machine.cpp)."""
+"""What the machine computes, in the order of its own list (machine.cpp); shift and scale add and multiply by a number
+that all scenarios share, which takes no column."""
 
 STEPS = ("greater", "greater_equal", "equal", "round", "floor", "copy")
 """Operations without a gradient; a copy cuts it off."""
+
+_BY_A_SHARED_NUMBER = {"add": "shift", "mul": "scale"}
 
 UNIFORM = 1 << 40
 """Where columns are numbered that hold the same for all scenarios; their place is before all others."""
@@ -93,9 +96,16 @@ class Writer:
 
     def elementwise(self, op: str, operands: list[Ids], low: float = 0.0, high: float = 0.0) -> Ids:
         """An operation on flat operands of one length; the columns of its result, (element,)."""
-        wants = np.stack([self._wanted(ids) & (op not in STEPS) for ids in operands])
-        out = self.columns(operands[0].shape, np.asarray(wants.any(axis=0)))
-        self._pieces.append(Piece(op, out, tuple(operands), wants, (low, high)))
+        ids = np.stack(operands)
+        shared = np.zeros(ids.shape[1], dtype=bool)
+        if op in _BY_A_SHARED_NUMBER:
+            ids = np.where(ids[0] >= UNIFORM, ids[::-1], ids)
+            shared = (ids[0] < UNIFORM) & (ids[1] >= UNIFORM)
+        wants = self._wanted(ids) & (op not in STEPS)
+        out = self.columns((ids.shape[1],), np.asarray(wants.any(axis=0)))
+        for name, part in ((op, ~shared), (_BY_A_SHARED_NUMBER.get(op, op), shared)):
+            if part.any():
+                self._pieces.append(Piece(name, out[part], tuple(ids[:, part]), wants[:, part], (low, high)))
         return out
 
     def affine(self, rows: Ids, weight: int, bias: int, outputs: int) -> Ids:
