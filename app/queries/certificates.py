@@ -24,11 +24,6 @@ class Stale:
 @remembered
 def stale_by(connection: Connection, system: str, iteration_id: str) -> Stale | None:
     """What makes an iteration's evidence and certificate stale; None where nothing does."""
-    return stale_in(connection, system, iteration_id)
-
-
-def stale_in(connection: Connection, system: str, iteration_id: str) -> Stale | None:
-    """The same in an open store."""
     row = iterations.by_prefix(connection, iteration_id)
     data = json.loads(row.manifest)["data"]
     changed = kept_of_events(

@@ -9,8 +9,8 @@ import polars as pl
 import streamlit as st
 
 from app import frames, freshness, lineage, panels
-from app.checks import checks
 from app.guard import NOTHING_YET, nothing_yet, present, reading
+from app.health import health
 from app.queries.evidence import evidence_of
 from app.queries.iterations import Iteration, newest_judged
 from app.queries.outcomes import realised
@@ -34,7 +34,7 @@ def show() -> None:
     newest = [newest_judged([each for each in store.iterations if each.report.system == name]) for name in systems]
     newest.sort(key=lambda each: each.report.stage != WAITING)
     now = utc_now()
-    found = {each.iteration_id: checks(each, store.newest, store.stale[each.iteration_id], now) for each in newest}
+    found = {each.iteration_id: health(each, store.newest) for each in newest}
     panels.headline(newest[0])
     panels.strip(found[newest[0].iteration_id], (Status.STOP,))
     panels.link(newest[0])
