@@ -172,6 +172,15 @@ def test_inverse_gap_weighting_by_hand() -> None:
     assert rule.probabilities(Beliefs(scores), everyone)[0] == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_floor_raises_what_is_below_it_and_costs_nothing_elsewhere() -> None:
+    """The same with a floor of .6/3: what falls below it is raised to it, the best gives that up, the rest stays."""
+    scores, everyone = np.array([[0.5, 0.4, 0.2, 0.9]]), np.array([[True, True, True, False]])
+    found = InverseGap(gamma=10.0, floor=0.6).probabilities(Beliefs(scores), everyone)[0]
+    assert found == pytest.approx([1 - 0.25 - 0.2, 0.25, 0.2, 0.0], abs=1e-12)
+    low = InverseGap(gamma=10.0, floor=0.1).probabilities(Beliefs(scores), everyone)[0]
+    assert low == pytest.approx(InverseGap(gamma=10.0, floor=0.0).probabilities(Beliefs(scores), everyone)[0])
+
+
 def test_a_rule_of_thumb_prefers_in_order() -> None:
     scores = preference(("a2", "a0"), ACTIONS).scores
     assert np.argsort(-scores, kind="stable").tolist() == [2, 0, 1, 3]
