@@ -38,6 +38,9 @@ def show() -> None:
     panels.headline(newest[0])
     panels.strip(found[newest[0].iteration_id], (Status.STOP,))
     panels.link(newest[0])
+    waiting(store)
+    if newest[1:]:
+        st.subheader("Other systems", anchor=False)
     for each in newest[1:]:
         word, said, way = st.columns([2, 8, 3], vertical_alignment="center")
         with word:
@@ -47,7 +50,6 @@ def show() -> None:
         with way:
             panels.link(each)
         panels.strip(found[each.iteration_id], (Status.STOP,))
-    waiting(store)
     work = reading(at_work)
     alarming(work)
     live(store, now)
