@@ -32,7 +32,7 @@ SPARE = 400
 REFUSED = ("needs more evidence", "rejected by the gate")
 TOUR = {
     "what-changed": ("iteration", "waiting", "What changed from"),
-    "is-it-better": ("iteration", "waiting", "Evaluation of iteration"),
+    "is-it-better": ("side-by-side", "waiting", None),
     "is-it-safe": ("certificates", "waiting", None),
     "why-was-it-refused": ("iteration", "refused", None),
     "what-do-i-do-now": ("overview", None, None),
@@ -50,7 +50,10 @@ def tour(address: str, out: Path, browser: Browser, iterations: Sequence[Iterati
     }
     page, made = browser.new_page(viewport={"width": 1280, "height": 860}), []
     for question, (screen, which, words) in TOUR.items():
-        named = f"?iteration={chosen[which].iteration_id[:12]}" if which else ""
+        named = ""
+        if which is not None:
+            one, other = chosen[which].iteration_id[:12], str(chosen[which].incumbent_id)[:12]
+            named = f"?iterations={one},{other}" if screen == "side-by-side" else f"?iteration={one}"
         page.goto(f"{address}/{'' if screen == 'overview' else screen}{named}")
         settled(page)
         if words is not None:
