@@ -25,6 +25,9 @@ play the same Python, traced (models/inventory/native). captured: a CUDA graph o
 WORTH_A_TRACE = 8192
 """Scenarios × periods × edges from which `auto` takes the fraction of a second that a trace costs."""
 
+WORTH_A_TRACE_TO_LEARN = 1024
+"""The same where a gradient is wanted: whoever learns plays many times."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -88,5 +91,6 @@ def play(
 def _way(layout: Layout, scenarios: Scenarios) -> Execution:
     if scenarios.demand.device.type == "cuda":
         return "captured" if torch.is_grad_enabled() else "eager"
-    worth_it = scenarios.batch * scenarios.periods * layout.edges >= WORTH_A_TRACE
-    return "native" if worth_it and scenarios.demand.device.type == "cpu" else "eager"
+    worth_it = WORTH_A_TRACE_TO_LEARN if torch.is_grad_enabled() else WORTH_A_TRACE
+    much = scenarios.batch * scenarios.periods * layout.edges >= worth_it
+    return "native" if much and scenarios.demand.device.type == "cpu" else "eager"
