@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,34 +18,79 @@ import pytest
 from quaestor.settings import Settings
 
 
+class Catalog:
+    """A PostgreSQL server of our own, which can be killed and started again."""
+
+    def __init__(self) -> None:
+        self._programs = _programs()
+        self.folder = Path(tempfile.mkdtemp(prefix="quaestor-pg-"))  # a socket's path must be short
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            shutil.chown(self.folder, "postgres", "postgres")
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        self.address = f"host={self.folder} user=quaestor"
+        self._call("initdb", "-U", "quaestor", "-A", "trust", "-N")
+
+    def start(self) -> None:
+        """Starts it, after a crash, too, and waits until it answers."""
+        options = f"-k {self.folder} -h '' -F -c max_connections=200"
+        for _ in range(20):  # a backend that was just being forked as its server was killed ends a moment later
+            with contextlib.suppress(AssertionError):
+                return self._call("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+            time.sleep(0.2)
+        raise AssertionError((self.folder / "log").read_text()[-2000:])
+
+    def create(self) -> str:
+        """A new database, as the setting of a lake in it."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        _run([str(self._programs / "createdb"), "-h", str(self.folder), "-U", "quaestor", name])
+        return f"ducklake:postgres:dbname={name} {self.address}"
+
+    def kill(self) -> None:
+        """Ends it and all its backends with SIGKILL, and waits until they are gone, as a restart would."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for pid in (first, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and any(self._is_alive(pid) for pid in (first, *map(int, children))):
+            time.sleep(0.02)
+
+    def remove(self) -> None:
+        """Ends it and deletes what it wrote."""
+        with contextlib.suppress(AssertionError):
+            self._call("pg_ctl", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @staticmethod
+    def _is_alive(pid: int) -> bool:
+        try:
+            return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        except OSError:
+            return False
+
+    def _call(self, program: str, *arguments: str) -> None:
+        _run([*self._as_user, str(self._programs / program), "-D", str(self.folder / "data"), *arguments])
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The connection string of a PostgreSQL of this session, without a database's name."""
-    programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="quaestor-pg-"))  # a socket's path must be short
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    control = [*as_user, str(programs / "pg_ctl"), "-D", str(folder / "data")]
+def postgres() -> Iterator[Catalog]:
+    """A PostgreSQL of this session."""
+    catalog = Catalog()
     try:
-        _run([*as_user, str(programs / "initdb"), "-D", str(folder / "data"), "-U", "quaestor", "-A", "trust", "-N"])
-        _run([*control, "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h '' -F -c max_connections=200", "start"])
-        yield f"host={folder} user=quaestor"
+        catalog.start()
+        yield catalog
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], cwd="/", capture_output=True, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+        catalog.remove()
 
 
 @pytest.fixture
-def settings(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(postgres: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings over an empty lake."""
-    host = postgres.split()[0].removeprefix("host=")
-    name = f"t{uuid.uuid4().hex[:12]}"
-    _run([str(_programs() / "createdb"), "-h", host, "-U", "quaestor", name])
     monkeypatch.setenv("QUAESTOR_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("QUAESTOR_ACTOR", "tester")
-    monkeypatch.setenv("QUAESTOR_STORE", f"ducklake:postgres:dbname={name} {postgres}")
+    monkeypatch.setenv("QUAESTOR_STORE", postgres.create())
     return Settings()
 
 

@@ -11,15 +11,16 @@ from quaestor.disk import Disk, disk
 from quaestor.errors import DiskError
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, by_way_of: Path | None = None) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part; it has lasted when this returns.
 
-    Raises DiskError where the disk does not take it.
+    by_way_of: where the temporary file lies, for a folder that may hold no other file even after a power loss; a folder
+    of the same disk. Raises DiskError where the disk does not take it.
     """
     on = disk()
     with _told(path):
         _make_folders(on, path.parent)
-        temporary = _temporary(path)
+        temporary = _temporary((by_way_of or path.parent) / path.name)
         try:
             _write(on, temporary, content)
             on.rename(temporary, path)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.flows.operations import ask, wait_until
-from tests.lake import postgres
+from tests.lake import Catalog, postgres
 
 __all__ = ["postgres"]
 
@@ -109,8 +109,8 @@ def test_a_fresh_person_walks_through_the_guide(checkout: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_path_with_postgresql(postgres: str, checkout: Path) -> None:
-    host = postgres.split()[0].removeprefix("host=")
+def test_the_path_with_postgresql(postgres: Catalog, checkout: Path) -> None:
+    host = str(postgres.folder)
     subprocess.run(["psql", "-h", host, "-U", "quaestor", "-c", "create database prefect", "postgres"], check=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("QUAESTOR_", "PREFECT_"))}
     environment = {

@@ -103,8 +103,9 @@ def write_bundle(
     own = Keys({key_id(key.public_key()): key.public_key()}) if key is not None else None
     bundle = open_contents(content, folder, own)
     write_folder(folder, content)
-    if key is not None:
-        write_file(folder / SIGNATURE, content[SIGNATURE])
+    signature = folder / SIGNATURE
+    if key is not None and not (signature.exists() and signature.read_bytes() == content[SIGNATURE]):
+        write_file(signature, content[SIGNATURE], by_way_of=folder.parent)
     if not bundle.archive.exists() or bundle.archive.read_bytes() != archive_bytes(content):
         write_file(bundle.archive, archive_bytes(content))
     return bundle

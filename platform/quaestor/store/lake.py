@@ -128,6 +128,10 @@ def _cursor(instance: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConn
         cursor.close()
 
 
+_LOST = ("server closed the connection", "terminating connection", "connection to server", "no connection to")
+"""How DuckDB says that PostgreSQL is gone."""
+
+
 @contextmanager
 def _instance(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB with the lake attached, for one transaction; attaching takes longer than most of them, so it is kept.
@@ -140,8 +144,13 @@ def _instance(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
         instance = _attach(lake)
     try:
         yield instance
-    except BaseException:
+    except BaseException as error:
         instance.close()
+        if isinstance(error, duckdb.Error) and any(sign in str(error).lower() for sign in _LOST):
+            raise StoreBusyError(
+                f"The database of {lake} went away in the middle of a transaction. Run it again once it answers: what "
+                "was written is found."
+            ) from None
         raise
     for setting in _PUT_BACK:
         instance.execute(f"reset {setting}")
