@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import fields
-from typing import cast
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +17,34 @@ from models.inventory.observation import ObservationNoise
 from models.inventory.period import eager_play
 from models.inventory.scenarios import Scenarios
 
-Episode = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+Given: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""What changes from one rollout to the next: demand, calendar, stock on hand and in transit."""
+
+Replay: TypeAlias = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 KEPT = 4
 """Recorded episodes at a time: each holds what its policy computes in all periods in the GPU's memory."""
 
-_recorded: dict[Hashable, tuple[nn.Module, Layout, Episode]] = {}
+STRETCH = 100
+"""Periods that are recorded at most where no gradient is wanted; longer horizons replay them again and again."""
+
+DEVICES = ("cuda",)
+
+
+@dataclass
+class _Recorded:
+    """An episode that was recorded; policy and layout are kept, for it reads their tensors where they lie.
+
+    played: how often it was replayed. Each time writes over what the time before left for its gradient.
+    """
+
+    policy: nn.Module
+    layout: Layout
+    replay: Replay
+    played: int = 0
+
+
+_recorded: dict[Hashable, _Recorded] = {}
 
 
 def captured_play(
@@ -29,26 +52,58 @@ def captured_play(
 ) -> tuple[Tensor, State]:
     """Cost (batch, period) and the state after the last period, as `rollout.play` defines them.
 
-    The first rollout of a size is recorded, with its gradient; later ones copy their demand in and replay it.
+    The first rollout of a size is recorded, with its gradient where one is wanted; later ones copy their demand in and
+    replay it. A gradient must be taken before the next rollout of the same size; RuntimeError says so otherwise.
     Raises UnsupportedError without a GPU, with noise, and where scenarios have terms of their own.
     """
-    if scenarios.demand.device.type != "cuda":
+    if scenarios.demand.device.type not in DEVICES:
         raise UnsupportedError("graph without a GPU")
     if noise is not None or layout.batch > 1:
         raise UnsupportedError("graph with noise or terms of each scenario's own")
     given = (scenarios.demand, scenarios.calendar, scenarios.on_hand, scenarios.in_transit)
     if any(tensor.requires_grad for tensor in given):
         raise UnsupportedError("graph with a gradient of scenarios")
-    size = (*(tuple(tensor.shape) for tensor in given), scenarios.history, torch.is_grad_enabled())
-    key = (id(policy), *size, *(_place(getattr(layout, field.name)) for field in fields(layout)))
+    if scenarios.periods > STRETCH and not torch.is_grad_enabled():
+        return _in_stretches(layout, policy, window, scenarios)
+    size = (*(tuple(tensor.shape) for tensor in given), scenarios.history, window, torch.is_grad_enabled())
+    weights = chain(policy.parameters(), policy.buffers())
+    read = (*weights, *(getattr(layout, field.name) for field in fields(layout)))
+    key = (id(policy), *size, *(_place(value) for value in read))
     if key not in _recorded:
         while len(_recorded) >= KEPT:
             _recorded.pop(next(iter(_recorded)))
-        # Policy and layout are kept, for the graph reads their tensors where they lie.
-        _recorded[key] = policy, layout, _record(layout, policy, window, scenarios.history, given)
-    cost, on_hand, in_transit = _recorded[key][2](*given)
-    # A replay writes where the one before it wrote: what is given away must not change any more.
-    return cost.clone(), State(on_hand.clone(), in_transit.clone())
+        _recorded[key] = _Recorded(policy, layout, _record(layout, policy, window, scenarios.history, given))
+    episode = _recorded[key]
+    episode.played += 1
+    cost, on_hand, in_transit = _Taken.apply(episode, episode.played, *episode.replay(*given))
+    return cost, State(on_hand, in_transit)
+
+
+def _in_stretches(layout: Layout, policy: nn.Module, window: int, scenarios: Scenarios) -> tuple[Tensor, State]:
+    costs, state = [], scenarios.start
+    for first in range(0, scenarios.periods, STRETCH):
+        part = scenarios.span(first, min(first + STRETCH, scenarios.periods), state)
+        cost, state = captured_play(layout, policy, window, part, None)
+        costs.append(cost)
+    return torch.cat(costs, dim=1), state
+
+
+class _Taken(torch.autograd.Function):
+    """Copies results out of the memory that the next replay writes to; refuses a gradient after that."""
+
+    @staticmethod
+    def forward(ctx: Any, episode: _Recorded, number: int, *results: Tensor) -> tuple[Tensor, ...]:
+        ctx.episode, ctx.number = episode, number
+        return tuple(result.clone() for result in results)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.episode.played != ctx.number:
+            raise RuntimeError(
+                "A recorded rollout was replayed before the gradient of the one before it was taken, which it wrote "
+                "over. Take each gradient first, or play with execution='eager'."
+            )
+        return None, None, *gradients
 
 
 class _Episode(nn.Module):
@@ -67,12 +122,35 @@ class _Episode(nn.Module):
         return cost, state.on_hand, state.in_transit
 
 
-def _record(
-    layout: Layout, policy: nn.Module, window: int, history: int, given: tuple[Tensor, Tensor, Tensor, Tensor]
-) -> Episode:
-    example = tuple(tensor.clone() for tensor in given)
+def _record(layout: Layout, policy: nn.Module, window: int, history: int, given: Given) -> Replay:
+    example = cast(Given, tuple(tensor.clone() for tensor in given))
     episode = _Episode(layout, policy, window, history)
-    return cast(Episode, torch.cuda.make_graphed_callables(episode, example, allow_unused_input=True))
+    return _with_gradient(episode, example) if torch.is_grad_enabled() else _without_gradient(episode, example)
+
+
+def _with_gradient(episode: nn.Module, example: Given) -> Replay:
+    return cast(Replay, torch.cuda.make_graphed_callables(episode, example, allow_unused_input=True))
+
+
+def _without_gradient(episode: nn.Module, example: Given) -> Replay:
+    """As torch.cuda.make_graphed_callables, which knows no forward pass alone."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):  # libraries prepare themselves on first use, which no graph may record
+        for _ in range(3):
+            episode(*example)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = episode(*example)
+
+    def replay(*given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        for kept, new in zip(example, given, strict=True):
+            kept.copy_(new)
+        graph.replay()
+        return cast(tuple[Tensor, Tensor, Tensor], results)
+
+    return replay
 
 
 def _place(value: object) -> Hashable:

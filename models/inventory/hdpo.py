@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from models.inventory.data_parallel import own_part, sum_gradients, summed
 from models.inventory.layout import Layout
+from models.inventory.mixed_precision import MixedPrecision
 from models.inventory.rollout import Execution, OrderPolicy, play, rollout
 from models.inventory.scenarios import Scenarios
 from quaestor.errors import QuaestorError
@@ -29,7 +30,8 @@ class HDPOParams:
     and no gradient flows from one to the next (absent: one step an episode).
     scale_exponent: a scenario's loss is divided by its mean demand to this power, so that large products do not
     drown small ones in the gradient (0 weighs them by cost, 1 by relative cost). execution: how rollouts are computed
-    (see rollout.Execution).
+    (see rollout.Execution). precision: mixed multiplies in bfloat16 on a GPU while learning
+    (mixed_precision.py) and changes nothing on a CPU; dev costs are those of full precision.
     """
 
     epochs: int = 40
@@ -41,6 +43,7 @@ class HDPOParams:
     scale_exponent: float = 0.5
     seed: int = 0
     execution: Execution = "auto"
+    precision: Literal["full", "mixed"] = "full"
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.segment or 1) < 1:
@@ -109,6 +112,9 @@ def train(
     Raises TrainingDivergedError when the loss or gradient is not finite.
     """
     optimiser = torch.optim.Adam(policy.parameters(), lr=params.learning_rate)
+    learner = policy
+    if params.precision == "mixed" and layout.holding_cost.is_cuda and isinstance(policy, nn.Module):
+        learner = MixedPrecision(policy)
     curve: tuple[Epoch, ...] = ()
     best_policy, best_epoch = deepcopy(policy.state_dict()), 0
     if resume is not None:
@@ -119,7 +125,7 @@ def train(
         if number - 1 - best_epoch >= params.patience:
             break
         scenarios = train_scenarios(number) if callable(train_scenarios) else train_scenarios
-        train_cost = _one_epoch(policy, layout.relaxed(), scenarios, optimiser, params, warmup, number)
+        train_cost = _one_epoch(learner, layout.relaxed(), scenarios, optimiser, params, warmup, number)
         dev_cost = _dev_cost(layout, policy, dev_scenarios, params.execution, warmup)
         if not math.isfinite(dev_cost):
             raise TrainingDivergedError(f"The dev cost of epoch {number} is {dev_cost}. {_WHAT_TO_DO}")

@@ -90,7 +90,7 @@ def play(
 
 def _way(layout: Layout, scenarios: Scenarios) -> Execution:
     if scenarios.demand.device.type == "cuda":
-        return "captured" if torch.is_grad_enabled() else "eager"
+        return "captured"
     worth_it = WORTH_A_TRACE_TO_LEARN if torch.is_grad_enabled() else WORTH_A_TRACE
     much = scenarios.batch * scenarios.periods * layout.edges >= worth_it
     return "native" if much and scenarios.demand.device.type == "cpu" else "eager"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor, nn
 
-from models.inventory import period
+from models.inventory import captured, period
+from models.inventory.hdpo import HDPOParams, train
 from models.inventory.instances import one_warehouse_lost
 from models.inventory.layout import Layout, layout_of
+from models.inventory.mixed_precision import MixedPrecision
 from models.inventory.native.lowering import UnsupportedError
 from models.inventory.policies.build import OrderModule, build_policy
 from models.inventory.policies.graph import GraphParams
@@ -24,7 +30,9 @@ def warehouse(batch: int, dtype: torch.dtype) -> tuple[Layout, OrderModule, Scen
     return layout, policy, drawn_scenarios(layout, instance.demand, batch, 23, 2, seed=1)
 
 
-def gradients(layout: Layout, policy: OrderModule, scenarios: Scenarios, execution: str) -> list[torch.Tensor]:
+def gradients(
+    layout: Layout, policy: OrderModule | MixedPrecision, scenarios: Scenarios, execution: str
+) -> list[torch.Tensor]:
     cost = rollout(layout, policy, scenarios, execution=execution)  # type: ignore[arg-type]
     return [cost.detach(), *torch.autograd.grad(cost[:, 3:].mean(), list(policy.parameters()))]
 
@@ -42,6 +50,129 @@ def test_periods_that_are_computed_again_give_the_same_gradient(monkeypatch: pyt
 def test_a_recorded_episode_needs_a_gpu() -> None:
     with pytest.raises(UnsupportedError, match="without a GPU"):
         rollout(*warehouse(6, torch.float32), execution="captured")
+
+
+class Recorder:
+    """Stands in for a CUDA graph: reads and writes where it read and wrote at first, and counts its recordings."""
+
+    def __init__(self) -> None:
+        self.recordings = 0
+
+    def __call__(self, episode: nn.Module, example: captured.Given) -> Callable[..., tuple[Tensor, ...]]:
+        self.recordings += 1
+        results = [result.detach().clone() for result in episode(*example)]
+        sizes = [tensor.shape for tensor in example]
+
+        def replay(*given: Tensor) -> tuple[Tensor, ...]:
+            assert [tensor.shape for tensor in given] == sizes
+            for kept, new in zip(example, given, strict=True):
+                kept.copy_(new)
+            fresh = episode(*example)
+            for kept, new in zip(results, fresh, strict=True):
+                kept.copy_(new.detach())
+            placed: Any = _Where.apply
+            return tuple(placed(new, kept) for new, kept in zip(fresh, results, strict=True))
+
+        return replay
+
+
+class _Where(torch.autograd.Function):
+    """The same values, in the memory of the recording."""
+
+    @staticmethod
+    def forward(ctx: Any, fresh: Tensor, kept: Tensor) -> Tensor:
+        return kept.detach()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """All of captured.py but the recording itself, without a GPU."""
+    stand_in = Recorder()
+    monkeypatch.setattr(captured, "DEVICES", ("cpu",))
+    monkeypatch.setattr(captured, "_with_gradient", stand_in)
+    monkeypatch.setattr(captured, "_without_gradient", stand_in)
+    monkeypatch.setattr(captured, "_recorded", {})
+    return stand_in
+
+
+def test_a_size_is_recorded_once_and_follows_its_weights(recorder: Recorder) -> None:
+    layout, policy, scenarios = warehouse(6, torch.float64)
+    for turn in range(3):
+        fresh = scenarios.rows(torch.randperm(6, generator=torch.Generator().manual_seed(turn)))
+        for one, other in zip(
+            gradients(layout, policy, fresh, "eager"), gradients(layout, policy, fresh, "captured"), strict=True
+        ):
+            torch.testing.assert_close(one, other)
+        with torch.no_grad():
+            for weight in policy.parameters():
+                weight.mul_(1.1)
+            for execution in ("eager", "captured"):  # judging is a recording of its own
+                rollout(layout, policy, fresh, execution=execution)
+    assert recorder.recordings == 2
+    policy.float().double()  # other memory: the recording would go on reading the old one
+    gradients(layout, policy, scenarios, "captured")
+    gradients(layout, policy, scenarios.rows(torch.arange(4)), "captured")
+    assert recorder.recordings == 4
+    assert len(captured._recorded) <= captured.KEPT
+
+
+def test_what_a_recording_gave_does_not_change_with_the_next(recorder: Recorder) -> None:
+    layout, policy, scenarios = warehouse(6, torch.float64)
+    first = rollout(layout, policy, scenarios, execution="captured")
+    before = first.detach().clone()
+    later = rollout(layout, policy, scenarios.rows(torch.arange(6).flip(0)), execution="captured")
+    assert torch.equal(first, before)
+    torch.testing.assert_close(later, before.flip(0))
+    torch.autograd.grad(later.mean(), list(policy.parameters()))
+    with pytest.raises(RuntimeError, match="before the gradient"):
+        torch.autograd.grad(first.mean(), list(policy.parameters()))
+
+
+def test_a_long_horizon_is_judged_in_stretches(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "STRETCH", 10)
+    case = warehouse(6, torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(rollout(*case, execution="captured"), rollout(*case, execution="eager"))
+    assert recorder.recordings == 2  # 23 periods: ten, twice, and three
+
+
+def test_products_in_half_precision_stay_near(recorder: Recorder) -> None:
+    """Costs within 1 % in every scenario, gradients within 5 % of their length; stock is counted in full precision."""
+    layout, policy, scenarios = warehouse(64, torch.float32)
+    mixed = MixedPrecision(policy)
+    full, near, replayed = (
+        gradients(layout, of, scenarios, way) for of, way in ((policy, "eager"), (mixed, "eager"), (mixed, "captured"))
+    )
+    torch.testing.assert_close(near[0].sum(dim=1), full[0].sum(dim=1), rtol=0.01, atol=0.0)
+    one, other = (torch.cat([gradient.flatten() for gradient in of[1:]]) for of in (full, near))
+    assert 0 < float((one - other).norm()) <= 0.05 * float(one.norm())
+    assert all(torch.equal(a, b) for a, b in zip(near, replayed, strict=True))
+    assert all(weight.dtype == torch.float32 for weight in mixed.parameters())
+
+
+def test_on_a_cpu_mixed_precision_trains_as_full_does() -> None:
+    """It would gain nothing there."""
+    weights = []
+    for precision in ("full", "mixed"):
+        layout, policy, scenarios = warehouse(8, torch.float32)
+        params = HDPOParams(epochs=1, batch=4, precision=precision)
+        train(policy, layout, scenarios, scenarios, params, warmup=3)
+        weights.append(policy.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@on_gpu
+def test_judging_is_recorded_too() -> None:
+    layout, policy, scenarios = warehouse(64, torch.float32)
+    case = layout.to("cuda"), policy.to("cuda"), scenarios.to("cuda")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            rollout(*case, execution="captured"), rollout(*case, execution="eager"), rtol=1e-4, atol=1e-4
+        )
 
 
 @on_gpu

@@ -67,7 +67,7 @@ def test_a_network_that_is_played_part_by_part(answer: str, monkeypatch: pytest.
     scenarios = drawn_scenarios(layout, instance.demand, 5, 4, 2, seed=1)
     figures = []
     for way in ("eager", "native"):
-        cost = rollout(layout, policy, scenarios, execution=way)  # type: ignore[arg-type]
+        cost = rollout(layout, policy, scenarios, execution=way)
         figures.append(
             [cost.detach(), *torch.autograd.grad(cost[:, 1:].mean(), list(policy.parameters()), materialize_grads=True)]
         )
@@ -102,7 +102,7 @@ def test_gradients_that_nobody_wants_disturb_none_that_somebody_wants() -> None:
     policy = Known()
     figures = []
     for way in ("eager", "native"):
-        cost = rollout(layout, policy, scenarios, execution=way)  # type: ignore[arg-type]
+        cost = rollout(layout, policy, scenarios, execution=way)
         figures.append([cost.detach(), *torch.autograd.grad(cost.mean(), list(policy.parameters()))])
     for one, other in zip(*figures, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
