@@ -36,3 +36,9 @@ def above(title: str, form: str = "") -> alt.Axis:
 def numbers(*names: str) -> list[alt.Tooltip]:
     """Tooltips of figures with four significant digits."""
     return [alt.Tooltip(f"{name}:Q", format=".4g") for name in names]
+
+
+def words(*names: str) -> list[alt.Tooltip]:
+    """Tooltips of texts, as channels, as all encodings here are: plain names are checked against the whole grammar,
+    which takes longer than all the rest of a chart."""
+    return [alt.Tooltip(f"{name}:N") for name in names]

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from app.certified import ATTACK, BARE, BOUND, NOMINAL, PLUG_IN
-from app.charts.axes import FREE, WHOLE, Chart, above, numbers
+from app.charts.axes import FREE, WHOLE, Chart, above, numbers, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, SKY
 
 
@@ -32,7 +32,7 @@ def certificate_chart(
     base = alt.Chart(frame).encode(
         x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)", scale=WHOLE),
         y=alt.Y("value:Q", axis=above(f"mean {quantity} ({unit})"), scale=FREE),
-        tooltip=["line", alt.Tooltip("budget:Q", format="g"), *numbers("value")],
+        tooltip=[*words("line"), alt.Tooltip("budget:Q", format="g"), *numbers("value")],
     )
     drawn = base.mark_line(strokeWidth=2.5).encode(
         color=alt.Color("line:N", sort=lines, scale=alt.Scale(domain=lines, range=colours), legend=legend),
@@ -42,9 +42,10 @@ def certificate_chart(
         filled=True, opacity=1, size=70, color=bound, shape="diamond"
     )
     tried = alt.Chart(attacks).encode(
-        x="budget:Q", tooltip=["attack", alt.Tooltip("budget:Q", format="g"), *numbers("mean", "lower", "upper")]
+        x=alt.X("budget:Q"),
+        tooltip=[*words("attack"), alt.Tooltip("budget:Q", format="g"), *numbers("mean", "lower", "upper")],
     )
-    reach = tried.mark_rule(color=attack, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE), y2="upper:Q")
+    reach = tried.mark_rule(color=attack, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE), y2=alt.Y2("upper:Q"))
     means = tried.mark_point(filled=True, opacity=1, size=40, color=attack).encode(y=alt.Y("mean:Q", scale=FREE))
     layers: list[alt.Chart] = [drawn, points]
     if len(attacks):
@@ -52,5 +53,5 @@ def certificate_chart(
     if len(nominal):
         band = alt.Chart(nominal).mark_area(color=GREY, opacity=0.2)
         y = alt.Y("lower:Q", scale=FREE)
-        layers.insert(0, band.encode(x="budget:Q", y=y, y2="upper:Q", tooltip=numbers("lower", "upper")))
+        layers.insert(0, band.encode(x=alt.X("budget:Q"), y=y, y2=alt.Y2("upper:Q"), tooltip=numbers("lower", "upper")))
     return alt.layer(*layers).properties(height=400)

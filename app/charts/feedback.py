@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import HEIGHT, TOP, WHOLE, Chart, above, numbers
+from app.charts.axes import HEIGHT, TOP, WHOLE, Chart, above, numbers, words
 from app.style import AMBER, GREY, LIGHT_GREY, PURPLE, SKY
 
 
@@ -24,7 +24,7 @@ def arrivals_chart(frame: pl.DataFrame) -> Chart:
             color=alt.Color("answer:N", scale=colours, legend=TOP),
             tooltip=[
                 alt.Tooltip(day, title="day", format="%Y-%m-%d"),
-                "answer",
+                *words("answer"),
                 alt.Tooltip("decisions:Q", format=","),
             ],
         )
@@ -39,16 +39,16 @@ def features_chart(frame: pl.DataFrame, limit: float) -> Chart:
     x = alt.X("index:Q", axis=axis, scale=WHOLE)
     base = alt.Chart(frame).encode(
         y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
-        tooltip=["feature", "word", *numbers("index", "by_chance"), alt.Tooltip("unseen:Q", format=".1%")],
+        tooltip=[*words("feature", "word"), *numbers("index", "by_chance"), alt.Tooltip("unseen:Q", format=".1%")],
     )
-    words = ["OK", "watch", "stop"]
-    colour = alt.Color("word:N", scale=alt.Scale(domain=words, range=[SKY, AMBER, PURPLE]), legend=TOP)
-    shape = alt.Shape("word:N", scale=alt.Scale(domain=words, range=["circle", "diamond", "square"]), legend=TOP)
+    standings = ["OK", "watch", "stop"]
+    colour = alt.Color("word:N", scale=alt.Scale(domain=standings, range=[SKY, AMBER, PURPLE]), legend=TOP)
+    shape = alt.Shape("word:N", scale=alt.Scale(domain=standings, range=["circle", "diamond", "square"]), legend=TOP)
     points = base.mark_point(filled=True, opacity=1, size=110).encode(x=x, color=colour, shape=shape)
     chance = base.mark_tick(color=GREY, thickness=2, height=14).encode(x=alt.X("by_chance:Q", axis=axis))
-    borne = alt.Chart(pl.DataFrame({"limit": [limit], "text": ["limit"]})).encode(x="limit:Q")
+    borne = alt.Chart(pl.DataFrame({"limit": [limit], "text": ["limit"]})).encode(x=alt.X("limit:Q"))
     rule = borne.mark_rule(color=GREY, strokeDash=[4, 4])
-    text = borne.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text="text:N", y=alt.value(6))
+    text = borne.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text=alt.Text("text:N"), y=alt.value(6))
     return alt.layer(rule, text, chance, points).properties(height=90 + 24 * len(frame))
 
 
@@ -58,7 +58,7 @@ def demand_chart(frame: pl.DataFrame) -> Chart:
     base = alt.Chart(frame).encode(
         x=alt.X("period:Q", title="period", axis=alt.Axis(format="d"), scale=alt.Scale(zero=False, nice=False)),
         y=alt.Y("units:Q", axis=above("demand (units, all products and stores)")),
-        tooltip=["period", "window", alt.Tooltip("units:Q", format=",.4g")],
+        tooltip=[*words("period", "window"), alt.Tooltip("units:Q", format=",.4g")],
     )
     colour = alt.Color("window:N", scale=alt.Scale(domain=windows, range=[LIGHT_GREY, SKY, AMBER]), legend=TOP)
     shape = alt.Shape("window:N", scale=alt.Scale(domain=windows, range=["circle", "circle", "diamond"]), legend=TOP)

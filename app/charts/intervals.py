@@ -16,6 +16,7 @@ from app.charts.axes import (
     Chart,
     above,
     numbers,
+    words,
 )  # fmt: skip
 from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE
 
@@ -33,10 +34,10 @@ def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
         x=alt.X("label:N", sort=None, title="iteration", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("who:N", sort=POLICIES),
         color=alt.Color("who:N", scale=POLICY_COLOURS, legend=TOP),
-        tooltip=["label", "who", *numbers("value", "lower", "upper")],
+        tooltip=[*words("label", "who"), *numbers("value", "lower", "upper")],
     )
     y = above(f"{quantity} ({unit})")
-    bars = base.mark_rule(strokeWidth=2.5).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2="upper:Q")
+    bars = base.mark_rule(strokeWidth=2.5).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2=alt.Y2("upper:Q"))
     points = base.mark_point(filled=True, opacity=1, size=90).encode(
         y=alt.Y("value:Q", scale=FREE, axis=y),
         shape=alt.Shape("who:N", scale=POLICY_SHAPES, legend=TOP),
@@ -58,16 +59,16 @@ def gain_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0, muted: bool 
     base = alt.Chart(frame).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
         color=colour,
-        tooltip=["label", "word", *numbers("value", "lower", "upper")],
+        tooltip=[*words("label", "word"), *numbers("value", "lower", "upper")],
     )
     lines = alt.layer(*_lines_at(margin))
-    bars = base.mark_rule(strokeWidth=3).encode(x=x, x2="upper:Q")
+    bars = base.mark_rule(strokeWidth=3).encode(x=x, x2=alt.X2("upper:Q"))
     points = base.mark_point(filled=True, size=130, opacity=1).encode(
         x=alt.X("value:Q", axis=axis),
         shape=alt.Shape("word:N", scale=shapes, legend=None),
     )
     labels = base.mark_text(align="left", dx=8, color=GREY).encode(
-        x=alt.X("upper:Q", axis=axis), text="word:N", color=alt.value(GREY)
+        x=alt.X("upper:Q", axis=axis), text=alt.Text("word:N"), color=alt.value(GREY)
     )
     return alt.layer(lines, bars, points, labels).properties(height=90 + 36 * len(frame))
 
@@ -82,12 +83,12 @@ def generations_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
         x=GENERATIONS,
         xOffset=alt.XOffset("who:N", sort=who),
         color=alt.Color("who:N", scale=colours, legend=TOP),
-        tooltip=["label", "who", *numbers("value", "lower", "upper")],
+        tooltip=[*words("label", "who"), *numbers("value", "lower", "upper")],
     )
     y = above(f"{quantity} ({unit})")
     joined = base.transform_filter(alt.datum.who == who[0]).mark_line(strokeWidth=1.5, opacity=0.6)
     drawn = joined.encode(y=alt.Y("value:Q", scale=FREE, axis=y))
-    bars = base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2="upper:Q")
+    bars = base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2=alt.Y2("upper:Q"))
     points = base.mark_point(filled=True, opacity=1, size=70).encode(
         y=alt.Y("value:Q", scale=FREE, axis=y), shape=alt.Shape("who:N", scale=shapes, legend=TOP)
     )
@@ -102,14 +103,14 @@ def gains_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0) -> Chart:
     base = alt.Chart(frame).encode(
         x=GENERATIONS,
         color=alt.Color("word:N", scale=colours, legend=TOP),
-        tooltip=["label", "word", *numbers("value", "lower", "upper")],
+        tooltip=[*words("label", "word"), *numbers("value", "lower", "upper")],
     )
     lines = pl.DataFrame({"at": [0.0, margin], "line": ["zero", "gate"]})
     ruled = alt.Chart(lines).mark_rule(color=GREY, strokeWidth=1.5)
     dashes = alt.Scale(domain=["zero", "gate"], range=[[1, 0], [5, 4]])
     return alt.layer(
         ruled.encode(y=alt.Y("at:Q", axis=axis), strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=TOP)),
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", axis=axis), y2="upper:Q"),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", axis=axis), y2=alt.Y2("upper:Q")),
         base.mark_point(filled=True, opacity=1, size=80).encode(
             y=alt.Y("value:Q", axis=axis), shape=alt.Shape("word:N", scale=shapes, legend=TOP)
         ),
@@ -122,20 +123,20 @@ def values_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     axis = alt.Axis(title=title, titleAnchor="end", tickCount=6)
     base = alt.Chart(frame).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
-        tooltip=["label", *numbers("value", "lower", "upper")],
+        tooltip=[*words("label"), *numbers("value", "lower", "upper")],
     )
     bars = base.mark_rule(strokeWidth=3, color=CANDIDATE)
     points = base.mark_point(filled=True, size=110, opacity=1, color=CANDIDATE, shape="diamond")
     return alt.layer(
-        bars.encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2="upper:Q"),
+        bars.encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2=alt.X2("upper:Q")),
         points.encode(x=alt.X("value:Q", axis=axis, scale=FREE)),
     ).properties(height=90 + 36 * len(frame))
 
 
 def _lines_at(margin: float) -> list[alt.Chart]:
-    zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(color=GREY, strokeWidth=1.5).encode(x="at:Q")
+    zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(color=GREY, strokeWidth=1.5).encode(x=alt.X("at:Q"))
     gate = alt.Chart(pl.DataFrame({"at": [margin]})).mark_rule(color=GREY, strokeWidth=1.5, strokeDash=[5, 4])
     said = alt.Chart(pl.DataFrame({"at": [margin], "said": ["gate"]})).mark_text(
         align="left", baseline="top", dx=4, color=GREY, fontStyle="italic"
     )
-    return [zero, gate.encode(x="at:Q"), said.encode(x="at:Q", y=alt.value(0), text="said:N")]
+    return [zero, gate.encode(x=alt.X("at:Q")), said.encode(x=alt.X("at:Q"), y=alt.value(0), text=alt.Text("said:N"))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import Chart, above
+from app.charts.axes import Chart, above, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE, SKY
 
 STAGES = {
@@ -41,16 +41,16 @@ def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     y = alt.Y("generation:Q", axis=axis, scale=scale)
     lines = alt.Chart(edges).mark_rule(color=GREY, strokeWidth=1.2, opacity=0.7)
     lines = lines.encode(x=alt.X("parent_number:Q", title=title), y=alt.Y("parent_generation:Q", scale=scale),
-                         x2="number:Q", y2="generation:Q")  # fmt: skip
+                         x2=alt.X2("number:Q"), y2=alt.Y2("generation:Q"))  # fmt: skip
     base = alt.Chart(nodes).encode(x=x, y=y)
     points = base.mark_point(filled=True, opacity=1, size=170).encode(
         color=alt.Color("stage:N", scale=colours, legend=BELOW),
         shape=alt.Shape("stage:N", scale=shapes, legend=BELOW),
-        href="address:N",
-        tooltip=["iteration", "policy", "stage", "gain", "generation"],
+        href=alt.Href("address:N"),
+        tooltip=[*words("iteration", "policy", "stage", "gain", "generation")],
     )
-    layers = [lines, points]
+    layers = [lines, points] if len(edges) else [points]
     if len(nodes) <= NAMED_AT_MOST:
-        layers.append(base.mark_text(dy=-14, color=GREY).encode(text="number:Q"))
+        layers.append(base.mark_text(dy=-14, color=GREY).encode(text=alt.Text("number:Q")))
     height = min(420, 110 + 34 * int(nodes["generation"].n_unique()))
     return alt.layer(*layers).properties(height=height)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers
+from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers, words
 from app.replays import WHO
 from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE
 from quaestor.simulation.figures import CAUSES
@@ -49,7 +49,7 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
             ),
             opacity=alt.Opacity("shade:Q", scale=None, legend=None),
             tooltip=[
-                *_words("source", "target"),
+                *words("source", "target"),
                 alt.Tooltip("flow:Q", title="mean flow (units a period)", format=",.4g"),
                 alt.Tooltip("lead_time:Q", title="lead time (periods)"),
                 alt.Tooltip("unit_cost:Q", title="purchase cost (a unit)", format="g"),
@@ -71,7 +71,7 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
         ),
         color=alt.Color("paint:N", scale=None, legend=None),
         tooltip=[
-            *_words("name", "kind"),
+            *words("name", "kind"),
             alt.Tooltip("on_hand:Q", title="mean on hand (units)", format=",.4g"),
             alt.Tooltip("holding_cost:Q", title="holding cost (a unit and period)", format="g"),
             alt.Tooltip("underage_cost:Q", title="underage cost (a unit)", format="g"),
@@ -103,7 +103,7 @@ def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
             y=alt.Y("units:Q", axis=above(f"{quantity} (units)")),
             color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame)),
             strokeDash=alt.StrokeDash("who:N", scale=_scale(DASHES), legend=_legend(frame)),
-            tooltip=[*_words("period", "who"), alt.Tooltip("units:Q", format=",.4g")],
+            tooltip=[*words("period", "who"), alt.Tooltip("units:Q", format=",.4g")],
         )
     )
     start = alt.Chart(pl.DataFrame({"period": [counted_from], "text": ["counted from here"]})).encode(
@@ -120,7 +120,7 @@ def cost_chart(frame: pl.DataFrame, unit: str, furthest: float | None = None) ->
     base = alt.Chart(frame).encode(
         y=alt.Y("cause:N", sort=[*CAUSES, "total"], title=None),
         yOffset=alt.YOffset("who:N", sort=PLAYERS),
-        tooltip=[*_words("cause", "who"), *numbers("value", "lower", "upper")],
+        tooltip=[*words("cause", "who"), *numbers("value", "lower", "upper")],
     )
     scale = alt.Scale(zero=True) if furthest is None else alt.Scale(domain=[0, furthest])
     x = alt.X("value:Q", title=f"cost ({unit})", scale=scale)
@@ -139,10 +139,7 @@ def service_chart(frame: pl.DataFrame) -> Chart:
         y=alt.Y("where:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
         yOffset=alt.YOffset("who:N", sort=PLAYERS),
         color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame)),
-        tooltip=[
-            *_words("where", "who"),
-            *[alt.Tooltip(f"{name}:Q", format=".2%") for name in ("value", "lower", "upper")],
-        ],
+        tooltip=[*words("where", "who"), *shares("value", "lower", "upper")],
     )
     bars = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2=alt.X2("upper:Q"))
     points = base.mark_point(filled=True, opacity=1, size=80).encode(
@@ -163,7 +160,7 @@ def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
             y=alt.Y("cost:Q", axis=above(f"cost ({unit})"), scale=alt.Scale(zero=False)),
             color=alt.Color("on:N", scale=alt.Scale(domain=on, range=[LIGHT_GREY, CANDIDATE]), legend=TOP),
             strokeDash=alt.StrokeDash("on:N", scale=alt.Scale(domain=on, range=[[5, 3], [1, 0]]), legend=TOP),
-            tooltip=[*_words("epoch", "on"), alt.Tooltip("cost:Q", format=".4g")],
+            tooltip=[*words("epoch", "on"), alt.Tooltip("cost:Q", format=".4g")],
         )
     )
     kept = alt.Chart(pl.DataFrame({"epoch": [best_epoch], "text": [f"kept: epoch {best_epoch}"]})).encode(
@@ -184,7 +181,6 @@ def _legend(frame: pl.DataFrame) -> alt.Legend:
     return alt.Legend(orient="top", title=None, labelLimit=0, values=[name for name in PLAYERS if name in drawn])
 
 
-def _words(*names: str) -> list[alt.Tooltip]:
-    """Tooltips as channels, as all encodings here are: plain names are checked against the whole grammar, which takes
-    longer than all the rest of a chart."""
-    return [alt.Tooltip(f"{name}:N") for name in names]
+def shares(*names: str) -> list[alt.Tooltip]:
+    """Tooltips of shares, in hundredths."""
+    return [alt.Tooltip(f"{name}:Q", format=".2%") for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers
+from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY
 
 
@@ -20,7 +20,7 @@ def action_mix_chart(frame: pl.DataFrame) -> Chart:
             yOffset=alt.YOffset("who:N", sort=order),
             x=alt.X("share:Q", title="share of rounds (%)", axis=alt.Axis(format=".0%")),
             color=alt.Color("who:N", scale=alt.Scale(domain=order, range=[CANDIDATE, LIGHT_GREY]), legend=TOP),
-            tooltip=["action", "who", alt.Tooltip("share:Q", format=".2%")],
+            tooltip=[*words("action", "who"), alt.Tooltip("share:Q", format=".2%")],
         )
         .properties(height=130 + 36 * frame["action"].n_unique())
     )
@@ -33,13 +33,19 @@ def calibration_chart(frame: pl.DataFrame) -> Chart:
         pl.min_horizontal(pl.col("predicted").min(), pl.col("lower").min()), pl.col("upper").max().alias("high")
     ).row(0)
     perfect = pl.DataFrame({"predicted": [low, high], "observed": [low, high]}, strict=False)
-    line = alt.Chart(perfect).mark_line(color=GREY, strokeDash=[4, 4]).encode(x="predicted:Q", y="observed:Q")
+    line = (
+        alt.Chart(perfect)
+        .mark_line(color=GREY, strokeDash=[4, 4])
+        .encode(x=alt.X("predicted:Q"), y=alt.Y("observed:Q"))
+    )
     base = alt.Chart(frame).encode(
         x=alt.X("predicted:Q", axis=alt.Axis(title="predicted reward (a round)", tickCount=5), scale=FREE),
         tooltip=numbers("predicted", "observed", "lower", "upper"),
     )
     y = above("observed reward (a round)")
-    bars = base.mark_rule(color=CANDIDATE, strokeWidth=2).encode(y=alt.Y("lower:Q", scale=FREE, axis=y), y2="upper:Q")
+    bars = base.mark_rule(color=CANDIDATE, strokeWidth=2).encode(
+        y=alt.Y("lower:Q", scale=FREE, axis=y), y2=alt.Y2("upper:Q")
+    )
     points = base.mark_point(filled=True, opacity=1, color=CANDIDATE, shape="diamond", size=70).encode(
         y=alt.Y("observed:Q", scale=FREE, axis=y)
     )
@@ -55,7 +61,7 @@ def propensity_chart(frame: pl.DataFrame) -> Chart:
         .encode(
             x=alt.X("range:N", sort=None, axis=axis),
             y=alt.Y("rounds:Q", axis=above("logged rounds")),
-            tooltip=["range", alt.Tooltip("rounds:Q", format=",")],
+            tooltip=[*words("range"), alt.Tooltip("rounds:Q", format=",")],
         )
         .properties(height=HEIGHT)
     )
@@ -74,7 +80,7 @@ def weight_chart(frame: pl.DataFrame) -> Chart:
             xOffset=alt.XOffset("who:N", sort=order),
             y=alt.Y("share:Q", axis=above("share (%)", ".0%")),
             color=alt.Color("who:N", scale=alt.Scale(domain=order, range=[LIGHT_GREY, CANDIDATE]), legend=TOP),
-            tooltip=["range", "who", alt.Tooltip("share:Q", format=".2%")],
+            tooltip=[*words("range", "who"), alt.Tooltip("share:Q", format=".2%")],
         )
         .properties(height=HEIGHT)
     )
@@ -107,7 +113,7 @@ def pending_chart(frame: pl.DataFrame) -> Chart:
             x=alt.X("hours:Q", title="age of the round (hours)"),
             y=alt.Y("rounds:Q", axis=above("pending rounds"), stack="zero"),
             color=alt.Color("answer:N", scale=colours, legend=TOP),
-            tooltip=[alt.Tooltip("hours:Q", format=".1f"), "answer", alt.Tooltip("rounds:Q", format=",")],
+            tooltip=[alt.Tooltip("hours:Q", format=".1f"), *words("answer"), alt.Tooltip("rounds:Q", format=",")],
         )
         .properties(height=HEIGHT)
     )
@@ -123,16 +129,18 @@ def trade_off_chart(curve: pl.DataFrame, sides: pl.DataFrame) -> Chart:
     x, y = alt.Axis(title="cost a round"), above("reward a round")
     base = alt.Chart(frame).encode(
         color=alt.Color("who:N", scale=colours, legend=TOP),
-        tooltip=["who", *numbers("price", "reward", "reward_lower", "reward_upper", "cost")],
+        tooltip=[*words("who"), *numbers("price", "reward", "reward_lower", "reward_upper", "cost")],
     )
     joined = alt.Chart(curve).mark_line(color=GREY, strokeWidth=1.5)
     at_x, at_y = alt.X("cost:Q", scale=FREE, axis=x), alt.Y("reward:Q", scale=FREE, axis=y)
     return alt.layer(
-        joined.encode(x=at_x, y=at_y, order="price:Q"),
+        joined.encode(x=at_x, y=at_y, order=alt.Order("price:Q")),
         base.mark_rule(strokeWidth=2).encode(
-            x=at_x, y=alt.Y("reward_lower:Q", scale=FREE, axis=y), y2="reward_upper:Q"
+            x=at_x, y=alt.Y("reward_lower:Q", scale=FREE, axis=y), y2=alt.Y2("reward_upper:Q")
         ),
-        base.mark_rule(strokeWidth=2).encode(y=at_y, x=alt.X("cost_lower:Q", scale=FREE, axis=x), x2="cost_upper:Q"),
+        base.mark_rule(strokeWidth=2).encode(
+            y=at_y, x=alt.X("cost_lower:Q", scale=FREE, axis=x), x2=alt.X2("cost_upper:Q")
+        ),
         base.mark_point(filled=True, opacity=1, size=80).encode(
             x=at_x, y=at_y, shape=alt.Shape("who:N", scale=shapes, legend=TOP)
         ),
@@ -145,7 +153,7 @@ def draw_chart(frame: pl.DataFrame, draw: float | None) -> Chart:
     colours = alt.Scale(domain=["taken", "not taken"], range=[CANDIDATE, LIGHT_GREY])
     x = alt.X("start:Q", axis=alt.Axis(title="probability, one action after another", format=".0%"))
     base = alt.Chart(frame).encode(
-        x=x, x2="stop:Q", tooltip=["action", "taken", alt.Tooltip("probability:Q", format=".4g")]
+        x=x, x2=alt.X2("stop:Q"), tooltip=[*words("action", "taken"), alt.Tooltip("probability:Q", format=".4g")]
     )
     bars = base.mark_bar(height=34, stroke="white", strokeWidth=1).encode(
         color=alt.Color("taken:N", scale=colours, legend=TOP)
@@ -153,8 +161,12 @@ def draw_chart(frame: pl.DataFrame, draw: float | None) -> Chart:
     layers: list[alt.Chart] = [bars]
     if draw is not None:
         at = pl.DataFrame({"draw": [draw], "said": [f"draw {draw:.4f}"]})
-        mark = alt.Chart(at).mark_rule(color=INCUMBENT, strokeWidth=3, strokeDash=[4, 3]).encode(x="draw:Q")
-        said = alt.Chart(at).mark_text(align="left", dx=5, dy=-26, color=GREY).encode(x="draw:Q", text="said:N")
+        mark = alt.Chart(at).mark_rule(color=INCUMBENT, strokeWidth=3, strokeDash=[4, 3]).encode(x=alt.X("draw:Q"))
+        said = (
+            alt.Chart(at)
+            .mark_text(align="left", dx=5, dy=-26, color=GREY)
+            .encode(x=alt.X("draw:Q"), text=alt.Text("said:N"))
+        )
         layers += [mark, said]
     return alt.layer(*layers).properties(height=110)
 
@@ -168,7 +180,7 @@ def driver_chart(frame: pl.DataFrame, unit: str) -> Chart:
             y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
             x=alt.X("effect:Q", title=unit),
             color=alt.condition(alt.datum.effect > 0, alt.value(CANDIDATE), alt.value(INCUMBENT)),
-            tooltip=["feature", *numbers("effect")],
+            tooltip=[*words("feature"), *numbers("effect")],
         )
         .properties(height=60 + 24 * len(frame))
     )

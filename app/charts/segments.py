@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import WHOLE, Chart, numbers
+from app.charts.axes import WHOLE, Chart, numbers, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT
 
 COLOURS = {"candidate": (CANDIDATE, "diamond"), "incumbent": (INCUMBENT, "circle"), "observed": (AMBER, "square")}
@@ -23,13 +23,13 @@ def segment_chart(frame: pl.DataFrame, title: str, zero: bool = False) -> Chart:
         y=alt.Y("segment:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)),
         yOffset=alt.YOffset("who:N", sort=who),
         color=alt.Color("who:N", scale=colours, legend=legend),
-        tooltip=["segment", "who", *numbers("value", "lower", "upper"), alt.Tooltip("rounds:Q", format=",")],
+        tooltip=[*words("segment", "who"), *numbers("value", "lower", "upper"), alt.Tooltip("rounds:Q", format=",")],
     )
-    bars = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("lower:Q", axis=axis, scale=scale), x2="upper:Q")
+    bars = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("lower:Q", axis=axis, scale=scale), x2=alt.X2("upper:Q"))
     points = base.mark_point(filled=True, opacity=1, size=70).encode(
         x=alt.X("value:Q", axis=axis, scale=scale), shape=alt.Shape("who:N", scale=shapes, legend=legend)
     )
     layers: list[alt.Chart] = [bars, points]
     if zero:
-        layers.insert(0, alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(color=GREY).encode(x="at:Q"))
+        layers.insert(0, alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(color=GREY).encode(x=alt.X("at:Q")))
     return alt.layer(*layers).properties(height=70 + (16 + 14 * len(who)) * frame["segment"].n_unique())
