@@ -115,14 +115,14 @@ def test_the_best_reorder_point_costs_in_the_simulator_what_its_theory_says(
 
 
 @pytest.mark.slow
-@ORDER_COSTS
-def test_the_best_reorder_point_is_learned(mean: float, lead_time: int, underage: float, order_cost: float) -> None:
-    """Within 2 % of the optimum, on the same demand, from a gap up to three times too small."""
+def test_the_best_reorder_point_is_learned() -> None:
+    """Within 2 % of the optimum, on the same demand, from s = 6 and S = 12 instead of 10 and 18."""
+    mean, lead_time, underage, order_cost = 6.0, 1, 4.0, 5.0
     instance = with_order_cost(mean, lead_time, underage, order_cost)
     layout = layout_of(instance.network)
     policy = build_policy(ReorderPointParams(window=0), layout, mean, seed=0)
-    known, dev = (drawn_scenarios(layout, instance.demand, size, 50, 0, seed) for size, seed in ((1024, 1), (256, 2)))
-    train(policy, layout, known, dev, HDPOParams(epochs=20, batch=128, learning_rate=0.05, scale_exponent=0.0), 15)
+    known, dev = (drawn_scenarios(layout, instance.demand, size, 45, 0, seed) for size, seed in ((512, 1), (256, 2)))
+    train(policy, layout, known, dev, HDPOParams(epochs=12, batch=128, learning_rate=0.1, scale_exponent=0.0), 15)
     best = reorder_optimum(poisson_on_grid(mean), lead_time, 1.0, underage, order_cost)
     scenarios = drawn_scenarios(layout, instance.demand, 2000, 130, 0, seed=5)
     optimal = mean_cost(layout, reordering(instance, best.reorder_point, best.up_to), scenarios, 30)
