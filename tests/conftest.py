@@ -18,6 +18,15 @@ ROOT = Path(__file__).parent.parent
 STUDIES = ROOT / "data" / "studies"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "waits: mostly waits for a clock or a server; begun first")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits long begins first, so that it does not sit alone at the end of a run of several processes."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings over an empty data folder, also for anything that reads them from the environment."""

@@ -75,6 +75,7 @@ def test_its_links_lead_somewhere() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.waits
 def test_a_fresh_person_walks_through_the_guide(checkout: Path) -> None:
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", 4200)) != 0, "port 4200 is taken; the guide needs it"
@@ -109,6 +110,7 @@ def test_a_fresh_person_walks_through_the_guide(checkout: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.waits
 def test_the_path_with_postgresql(postgres: Catalog, checkout: Path) -> None:
     host = str(postgres.folder)
     subprocess.run(["psql", "-h", host, "-U", "quaestor", "-c", "create database prefect", "postgres"], check=True)

@@ -23,7 +23,7 @@ from quaestor.settings import Settings
 from tests.conftest import ROOT
 from tests.flows.operations import due_soon, listener, runs, small_studies, wait_until, world_events
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 SECONDS = 600
 DEPLOYMENTS = 7
