@@ -23,7 +23,11 @@ def changed_decisions(segments: Segments | None, chosen: Iteration) -> None:
     if segments is None:
         st.text("Where it decides otherwise was not kept of this iteration. Evaluating it again keeps it:")
         against = short(chosen.report.incumbent_id)
-        st.code(f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent {against}", language=None)
+        st.code(
+            f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent {against}",
+            language=None,
+            wrap_lines=True,
+        )
         return
     segmented(segments, "iteration")
 

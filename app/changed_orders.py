@@ -122,4 +122,4 @@ def _row(place: str, values: Floats, orders: int) -> tuple[str, str, float, floa
 def _unknown(evidence: InventoryEvidence) -> None:
     said = evidence.damaged or "No held-out demand was kept with it, so that nobody can be asked."
     panels.say(f"{said} Running its retraining again keeps it:")
-    st.code("quaestor run inventory --study STUDY", language=None)
+    st.code("quaestor run inventory --study STUDY", language=None, wrap_lines=True)

@@ -41,4 +41,4 @@ def nothing_yet(sentence: str, command: str = "make demo", does: str = "fills a 
     """An empty state: what is missing, and the command that brings it."""
     st.info(sentence)
     st.text(f"What to do next: this {does}, then refresh this page.")
-    st.code(command, language=None)
+    st.code(command, language=None, wrap_lines=True)

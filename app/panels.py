@@ -69,7 +69,7 @@ def reasons(iteration: Iteration) -> None:
     sentence, command = next_step(iteration)
     say(f"What to do next: {sentence}")
     if command:
-        st.code(command, language=None)
+        st.code(command, language=None, wrap_lines=True)
 
 
 def next_step(iteration: Iteration) -> tuple[str, str | None]:
@@ -154,7 +154,7 @@ def source(what: str, query: str, snapshot: str, rows: Sequence[Rows] = ()) -> N
 def missing(sentence: str, command: str) -> None:
     """What is not there, and the command that brings it."""
     say(sentence)
-    st.code(command, language=None)
+    st.code(command, language=None, wrap_lines=True)
 
 
 def say(text: str) -> None:

@@ -76,7 +76,7 @@ def resubmit(system: str, kind: str, code: str, rows: int) -> None:
     if not isinstance(person, Person) or not person.approves:
         st.text(f"You may look, not act. {person.why} Let these rows in from the command line:")
         command = f"quaestor quarantine resubmit --system '{system}' --kind {kind} --code {code} --reason '…'"
-        st.code(command, language=None)
+        st.code(command, language=None, wrap_lines=True)
         return
     nonce = issue(person, system, kind, code, rows)
     with st.form(f"resubmit {nonce}", border=True):

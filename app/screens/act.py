@@ -103,7 +103,7 @@ def commands(chosen: Iteration, now: Standing) -> None:
     name = short(chosen.iteration_id)
     lines = [f"quaestor promote {name} --reason '…'", f"quaestor reject {name} --reason '…'"]
     lines += [f"quaestor rollback {chosen.report.system} --reason '…'"] if now.before_id else []
-    st.code("\n".join(lines), language=None)
+    st.code("\n".join(lines), language=None, wrap_lines=True)
 
 
 def promote(chosen: Iteration, found: Sequence[Check], now: Standing, person: Person) -> None:

@@ -97,7 +97,7 @@ def inside(chosen: Iteration, evidence: InventoryEvidence, snapshot: str) -> Non
     if usual is None:
         st.text("No held-out demand was kept with this iteration, so that its policy cannot be played again here.")
         st.text("What to do next: run its retraining again; what is done is found, and only this is added.")
-        st.code("quaestor run inventory --study STUDY", language=None)
+        st.code("quaestor run inventory --study STUDY", language=None, wrap_lines=True)
         return
     if who.get(INCUMBENT) == evidence.yardsticks.get(BASE_STOCK):
         st.caption("The incumbent is the base stock that was fitted on the same weeks.")

@@ -47,7 +47,9 @@ def show() -> None:
     if evaluation is None:
         st.subheader("Evaluation", anchor=False)
         st.text("It has not been evaluated: run its retraining again, or compare it with another by hand.")
-        st.code(f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent ID", language=None)
+        st.code(
+            f"quaestor evaluate --candidate {short(chosen.iteration_id)} --incumbent ID", language=None, wrap_lines=True
+        )
     else:
         evaluated(chosen, evaluation, bool(stops(found)))
         panels.source("the evaluation", origin(chosen, kept), store.snapshot, below(chosen))
@@ -115,7 +117,7 @@ def certificate(chosen: Iteration) -> None:
     found = chosen.report.certificate
     if found is None:
         st.text("It has no certificate: it cannot be exported. This certifies it:")
-        st.code(f"quaestor certify {short(chosen.iteration_id)} --study STUDY", language=None)
+        st.code(f"quaestor certify {short(chosen.iteration_id)} --study STUDY", language=None, wrap_lines=True)
         return
     budget, bound = max(zip(found.params.budgets, found.bounds, strict=True))
     panels.say(
@@ -179,7 +181,7 @@ def take_away(chosen: Iteration, siblings: Sequence[Iteration], kept: Record, fo
             )
     if archive is None:
         st.text("There is no bundle of it here. This exports it, once the gate lets it through:")
-        st.code(f"quaestor export {name}", language=None)
+        st.code(f"quaestor export {name}", language=None, wrap_lines=True)
 
 
 def archive_of(chosen: Iteration) -> Path | None:

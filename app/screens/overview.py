@@ -92,7 +92,7 @@ def waiting(store: Overview) -> None:
         name = short(each.iteration_id)
         st.page_link("screens/act.py", label=f"Review {each.label} →", query_params={"iteration": name})
         _, command = panels.next_step(each)
-        st.code(command, language=None)
+        st.code(command, language=None, wrap_lines=True)
     if store.quarantined:
         rows = "1 row waits" if store.quarantined == 1 else f"{store.quarantined:,} rows wait"
         st.page_link("screens/feedback_health.py", label=f"{rows} in quarantine: look at the reasons →")

@@ -137,7 +137,7 @@ def by_segment(segments: Segments | None, chosen: Iteration) -> None:
     if segments is None:
         st.text("Segments were not kept of this iteration. Evaluating it again keeps them:")
         names = f"--candidate {short(chosen.iteration_id)} --incumbent {short(chosen.report.incumbent_id)}"
-        st.code(f"quaestor evaluate {names}", language=None)
+        st.code(f"quaestor evaluate {names}", language=None, wrap_lines=True)
         return
     approval(segments)
 
@@ -236,7 +236,7 @@ def trade_off(kept: dict[str, Any] | None) -> None:
     st.subheader("Trade-off between reward and cost", anchor=False)
     if kept is None:
         st.text("Its study names no cost of actions. To see what reward costs, add to the study and run it again:")
-        st.code('[refit.objective]\ncosts = { "ACTION" = 0.02 }', language="toml")
+        st.code('[refit.objective]\ncosts = { "ACTION" = 0.02 }', language="toml", wrap_lines=True)
         return
     curve, sides = shapes.trade_off(kept)
     draw(charts.trade_off_chart(curve, sides), alt="Reward against cost a round, with intervals")

@@ -50,6 +50,7 @@ def show() -> None:
         st.code(
             f"quaestor evaluate --candidate {short(first.iteration_id)} --incumbent {short(second.iteration_id)}",
             language=None,
+            wrap_lines=True,
         )
     on_one_axis(chosen, evaluation, any(stops(found) for found in healths.values()))
     st.subheader("Decisions that change", anchor=False)
