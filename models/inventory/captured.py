@@ -17,8 +17,9 @@ from models.inventory.observation import ObservationNoise
 from models.inventory.period import eager_play
 from models.inventory.scenarios import Scenarios
 
-Given: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
-"""What changes from one rollout to the next: demand, calendar, stock on hand and in transit."""
+Given: TypeAlias = tuple[Tensor, ...]
+"""What changes from one rollout to the next: demand, calendar, stock on hand and in transit; noise on stock on hand, in
+transit and on demand, where there is any."""
 
 Replay: TypeAlias = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
@@ -53,18 +54,21 @@ def captured_play(
     """Cost (batch, period) and the state after the last period, as `rollout.play` defines them.
 
     The first rollout of a size is recorded, with its gradient where one is wanted; later ones copy their demand in and
-    replay it. A gradient must be taken before the next rollout of the same size; RuntimeError says so otherwise.
-    Raises UnsupportedError without a GPU, with noise, and where scenarios have terms of their own.
+    replay it. A gradient must be taken before the next rollout of the same size; RuntimeError says so otherwise. One
+    thread at a time: a recording is one place in memory.
+    Raises UnsupportedError without a GPU, and where scenarios have terms of their own or want a gradient.
     """
     if scenarios.demand.device.type not in DEVICES:
         raise UnsupportedError("graph without a GPU")
-    if noise is not None or layout.batch > 1:
-        raise UnsupportedError("graph with noise or terms of each scenario's own")
-    given = (scenarios.demand, scenarios.calendar, scenarios.on_hand, scenarios.in_transit)
+    if layout.batch > 1:
+        raise UnsupportedError("graph with terms of each scenario's own")
+    given: Given = (scenarios.demand, scenarios.calendar, scenarios.on_hand, scenarios.in_transit)
+    if noise is not None:
+        given = (*given, noise.on_hand, noise.in_transit, noise.demand)
     if any(tensor.requires_grad for tensor in given):
-        raise UnsupportedError("graph with a gradient of scenarios")
+        raise UnsupportedError("graph with a gradient of scenarios or noise")
     if scenarios.periods > STRETCH and not torch.is_grad_enabled():
-        return _in_stretches(layout, policy, window, scenarios)
+        return _in_stretches(layout, policy, window, scenarios, noise)
     size = (*(tuple(tensor.shape) for tensor in given), scenarios.history, window, torch.is_grad_enabled())
     weights = chain(policy.parameters(), policy.buffers())
     read = (*weights, *(getattr(layout, field.name) for field in fields(layout)))
@@ -79,11 +83,18 @@ def captured_play(
     return cost, State(on_hand, in_transit)
 
 
-def _in_stretches(layout: Layout, policy: nn.Module, window: int, scenarios: Scenarios) -> tuple[Tensor, State]:
+def _in_stretches(
+    layout: Layout, policy: nn.Module, window: int, scenarios: Scenarios, noise: ObservationNoise | None
+) -> tuple[Tensor, State]:
     costs, state = [], scenarios.start
     for first in range(0, scenarios.periods, STRETCH):
-        part = scenarios.span(first, min(first + STRETCH, scenarios.periods), state)
-        cost, state = captured_play(layout, policy, window, part, None)
+        end = min(first + STRETCH, scenarios.periods)
+        heard = noise and ObservationNoise(
+            noise.on_hand[:, first:end],
+            noise.in_transit[:, first:end],
+            noise.demand[:, :, first : scenarios.history + end],
+        )
+        cost, state = captured_play(layout, policy, window, scenarios.span(first, end, state), heard)
         costs.append(cost)
     return torch.cat(costs, dim=1), state
 
@@ -115,15 +126,16 @@ class _Episode(nn.Module):
         self.layout, self.window, self.history = layout, window, history
 
     def forward(
-        self, demand: Tensor, calendar: Tensor, on_hand: Tensor, in_transit: Tensor
+        self, demand: Tensor, calendar: Tensor, on_hand: Tensor, in_transit: Tensor, *noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         scenarios = Scenarios(demand, calendar, on_hand, in_transit, self.history)
-        cost, state = eager_play(self.layout, self.policy, self.window, scenarios, None, None)
+        heard = ObservationNoise(*noise) if noise else None
+        cost, state = eager_play(self.layout, self.policy, self.window, scenarios, heard, None)
         return cost, state.on_hand, state.in_transit
 
 
 def _record(layout: Layout, policy: nn.Module, window: int, history: int, given: Given) -> Replay:
-    example = cast(Given, tuple(tensor.clone() for tensor in given))
+    example = tuple(tensor.clone() for tensor in given)
     episode = _Episode(layout, policy, window, history)
     return _with_gradient(episode, example) if torch.is_grad_enabled() else _without_gradient(episode, example)
 

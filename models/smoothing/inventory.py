@@ -1,4 +1,4 @@
-"""Episodes of a smoothed order policy, played in chunks on all threads."""
+"""Episodes of a smoothed order policy, played in chunks: on all threads of a processor, one after another on a GPU."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def episode_costs(
             on_progress(end - start)
         return costs.reshape(together, scenarios.batch)[start:end]
 
-    return np.concatenate(list(_on_all_threads(play, chunks)))
+    return np.concatenate(
+        [play(k) for k in chunks] if scenarios.demand.is_cuda else list(_on_all_threads(play, chunks))
+    )
 
 
 def trace_costs(
@@ -93,7 +95,7 @@ def trace_costs(
         costs = _play(layout, policy, repeated, scales(repeated), noise_scale, warmup, seed_here, attack)
         return costs.reshape(size, draws)
 
-    return np.concatenate(list(_on_all_threads(play, starts)))
+    return np.concatenate(list(_on_all_threads(layout, play, starts)))
 
 
 def _play(
@@ -116,9 +118,12 @@ def _play(
     return np.asarray(cost.double().cpu().numpy() / layout.stores)
 
 
-def _on_all_threads(play: Callable[[int], NDArray[np.float64]], chunks: Iterable[int]) -> Iterable[NDArray[np.float64]]:
-    """Plays chunks side by side, each on one thread: small tensors do not repay sharing the work within them."""
-    threads = torch.get_num_threads()
+def _on_all_threads(
+    layout: Layout, play: Callable[[int], NDArray[np.float64]], chunks: Iterable[int]
+) -> Iterable[NDArray[np.float64]]:
+    """Plays chunks side by side, each on one thread: small tensors do not repay sharing the work within them. A GPU
+    plays one after another: it shares each chunk's work itself, and a recorded rollout is one place in its memory."""
+    threads = 1 if layout.holding_cost.is_cuda else torch.get_num_threads()
     if threads == 1:
         return [play(chunk) for chunk in chunks]
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:

@@ -19,6 +19,7 @@ from models.inventory.policies.build import OrderModule, build_policy
 from models.inventory.policies.graph import GraphParams
 from models.inventory.rollout import rollout
 from models.inventory.scenarios import Scenarios, drawn_scenarios
+from models.smoothing.noise import standard_noise
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -133,11 +134,15 @@ def test_what_a_recording_gave_does_not_change_with_the_next(recorder: Recorder)
 
 
 def test_a_long_horizon_is_judged_in_stretches(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With noise as certification hears it, too."""
     monkeypatch.setattr(captured, "STRETCH", 10)
-    case = warehouse(6, torch.float64)
+    layout, policy, scenarios = warehouse(6, torch.float64)
+    noise = standard_noise(layout, scenarios, 6, seed=3)
     with torch.no_grad():
-        torch.testing.assert_close(rollout(*case, execution="captured"), rollout(*case, execution="eager"))
-    assert recorder.recordings == 2  # 23 periods: ten, twice, and three
+        for heard in (None, noise):
+            one, other = (rollout(layout, policy, scenarios, heard, execution=way) for way in ("captured", "eager"))
+            torch.testing.assert_close(one, other)
+    assert recorder.recordings == 4  # 23 periods: ten, twice, and three
 
 
 def test_products_in_half_precision_stay_near(recorder: Recorder) -> None:
@@ -170,9 +175,9 @@ def test_judging_is_recorded_too() -> None:
     layout, policy, scenarios = warehouse(64, torch.float32)
     case = layout.to("cuda"), policy.to("cuda"), scenarios.to("cuda")
     with torch.no_grad():
-        torch.testing.assert_close(
-            rollout(*case, execution="captured"), rollout(*case, execution="eager"), rtol=1e-4, atol=1e-4
-        )
+        for noise in (None, standard_noise(case[0], case[2], 64, seed=3)):
+            one, other = (rollout(*case, noise, execution=way) for way in ("captured", "eager"))
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 @on_gpu
