@@ -101,7 +101,10 @@ def without_cycle(
     if counts.min() < 2:
         return None
     usual = np.bincount(place[before], totals[before], minlength=cycle) / counts
-    return totals / usual[place] if usual.min() > 0 else None
+    if usual.min() <= 0:
+        return None
+    level: NDArray[np.float64] = totals / usual[place]
+    return level
 
 
 def level_shift(totals: NDArray[np.float64], recent: int, error_rate: float) -> Shift:
