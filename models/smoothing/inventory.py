@@ -64,7 +64,7 @@ def episode_costs(
         return costs.reshape(together, scenarios.batch)[start:end]
 
     return np.concatenate(
-        [play(k) for k in chunks] if scenarios.demand.is_cuda else list(_on_all_threads(play, chunks))
+        [play(k) for k in chunks] if scenarios.demand.is_cuda else list(_on_all_threads(layout, play, chunks))
     )
 
 
