@@ -63,9 +63,7 @@ def episode_costs(
             on_progress(end - start)
         return costs.reshape(together, scenarios.batch)[start:end]
 
-    return np.concatenate(
-        [play(k) for k in chunks] if scenarios.demand.is_cuda else list(_on_all_threads(layout, play, chunks))
-    )
+    return np.concatenate(list(_on_all_threads(layout, play, chunks)))
 
 
 def trace_costs(
