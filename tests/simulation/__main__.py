@@ -1,4 +1,4 @@
-"""`python -m tests.simulation [--seeds N] [--first SEED] [--jobs N] [--plant BUG] [--json PATH]`: names the seeds that fail."""
+"""`python -m tests.simulation [--seeds N] [--first SEED] [--jobs N] [--plant BUG] [--json PATH]`: which seeds fail."""
 
 from __future__ import annotations
 
