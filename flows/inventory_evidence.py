@@ -152,5 +152,9 @@ def own_terms(layout: Layout, rows: NDArray[np.int64]) -> OwnTerms | None:
     """The terms of the scenarios with these numbers; None where all share the network's."""
     if layout.batch == 1:
         return None
-    costs = (getattr(layout, name)[rows].double().numpy() for name in ("holding_cost", "underage_cost", "unit_cost"))
-    return OwnTerms(*costs, layout.lead_time[rows].numpy())
+    return OwnTerms(
+        holding_cost=layout.holding_cost[rows].double().numpy(),
+        underage_cost=layout.underage_cost[rows].double().numpy(),
+        unit_cost=layout.unit_cost[rows].double().numpy(),
+        lead_time=layout.lead_time[rows].numpy(),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,9 @@ def scenarios_from(content: Mapping[str, Any]) -> PlainScenarios:
 
 
 def _own_terms(content: Mapping[str, Any]) -> OwnTerms:
-    types = {"lead_time": np.int64}
     return OwnTerms(
-        **{f.name: np.array(content[f.name], dtype=types.get(f.name, np.float64)) for f in fields(OwnTerms)}
+        holding_cost=np.array(content["holding_cost"], dtype=np.float64),
+        underage_cost=np.array(content["underage_cost"], dtype=np.float64),
+        unit_cost=np.array(content["unit_cost"], dtype=np.float64),
+        lead_time=np.array(content["lead_time"], dtype=np.int64),
     )
