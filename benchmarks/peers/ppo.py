@@ -77,6 +77,7 @@ class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
         self._episode = 0
 
     def reset(self) -> Any:
+        """Starts an episode of every environment."""
         own = stream_seed(self._seed, "episodes side by side", self._episode)
         self._scenarios = drawn_scenarios(self._layout, self._problem.law, ENVIRONMENTS, PERIODS, 0, own)
         self._episode += 1
@@ -84,9 +85,11 @@ class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
         return self._seen()
 
     def step_async(self, actions: Any) -> None:
+        """Takes the orders of every environment."""
         self._actions = actions
 
     def step_wait(self) -> Any:
+        """Plays a period of every environment."""
         with torch.no_grad():
             desired = torch.as_tensor(self._actions).clamp(min=0) * self._problem.scale
             orders = ration(self._layout, desired, self._state.on_hand)
@@ -109,15 +112,19 @@ class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
         """Nothing is open."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The same for every environment."""
         return [getattr(self, attr_name)] * ENVIRONMENTS
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Nothing is to be set."""
         raise NotImplementedError
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Nothing is to be called."""
         raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No environment is wrapped."""
         return [False] * ENVIRONMENTS
 
 
