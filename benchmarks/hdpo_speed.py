@@ -123,7 +123,7 @@ def _chosen(arguments: argparse.Namespace) -> list[Case]:
 def _batch(case: Case, stores: int, periods: int) -> int:
     """As many scenarios as usual; fewer for large networks and long horizons, which would take minutes."""
     most = 20 * case.stores * case.periods * case.batch // (stores * periods)
-    return min(case.batch, max(64, most))
+    return min(case.batch, max(32, most))
 
 
 def _policy(case: Case, layout: Layout) -> OrderModule | ReferenceGraph:
@@ -141,10 +141,11 @@ def _measure(case: Case) -> Row:
     history = 0 if case.policy is None else case.policy.window
     scenarios = drawn_scenarios(layout, instance.demand, case.batch, case.periods, history, seed=0)
     layout, scenarios = layout.to(case.device), scenarios.to(case.device)
-    train_rate, eval_rate = _rates(case, layout, scenarios, "auto", repeats=3)
+    repeats = 3 if case.batch * layout.stores * case.periods < 20_000_000 else 1
+    train_rate, eval_rate = _rates(case, layout, scenarios, "auto", repeats)
     memory = torch.cuda.max_memory_allocated() if case.device == "cuda" else peak_bytes()
     # Eager torch keeps every period in memory; its rate is that of as many scenarios as fit.
-    fewer = scenarios.rows(torch.arange(min(case.batch, max(8, 2_000_000 // (layout.edges * case.periods)))))
+    fewer = scenarios.rows(torch.arange(min(case.batch, max(1, 2_000_000 // (layout.edges * case.periods)))))
     eager_rate, _ = _rates(replace(case, profile=False), layout, fewer, "eager", repeats=2)
     floor_rate, by_shapes = _floor(case, layout)
     print(
