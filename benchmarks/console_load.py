@@ -82,8 +82,13 @@ def _opened(screen: str) -> Any:
     """A reader's own session on a screen."""
     from streamlit.testing.v1 import AppTest
 
+    from app.watching import watch
+
     test = AppTest.from_file(str(CONSOLE), default_timeout=120).run()
-    return test.switch_page(f"screens/{screen}.py").run()
+    opened = test.switch_page(f"screens/{screen}.py").run()
+    while watch().now()[1]:  # the overview has alarms looked for beside it, once for each state of the store
+        time.sleep(0.05)
+    return opened
 
 
 def _interactions(test: Any, choices: int) -> list[tuple[str, str, int, Any]]:
