@@ -67,7 +67,8 @@ struct Timed { // adds the ticks until its end to an operation's, where a profil
 
 template <class T> class Worker {
   public:
-    Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse), first_state(job.uniform_count + job.input_count) {
+    Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse), first_state(job.uniform_count + job.input_count),
+          far(job.column_count * job.block * int64_t(sizeof(T)) > (1 << 20)) {
         value.resize(job.column_count * block);
         carried.resize(job.state_count * block);
         if (!reverse) return;
@@ -110,6 +111,7 @@ template <class T> class Worker {
     std::vector<double> totals;
     const T* parameters = nullptr;
     const int64_t first_state;
+    const bool far; // columns are more than a second-level cache holds
     int64_t row = 0, filled = 0;
 
     int64_t at(int64_t i) const { return row + std::min(i, filled - 1); } // a block's rest repeats its last scenario
@@ -225,6 +227,7 @@ template <class T> class Worker {
         case AFFINE: {
             const int32_t *ins = job.pool + of.a, *outs = job.pool + of.b;
             const T* bias = of.step_c < 0 ? nullptr : parameters + of.step_c;
+            fetch(ins, of.count * of.step_a);
             for (int64_t r = 0; r < of.count; ++r, ins += of.step_a, outs += of.step_b)
                 affine<T>(value + 0, ins, value + 0, outs, parameters + of.c, bias, of.step_a, of.step_b, block, false);
         }
@@ -297,7 +300,7 @@ template <class T> class Worker {
 
     // In a large network what was computed long ago is in memory, here and there: it is asked for before it is needed.
     void fetch(const int32_t* ids, int64_t count) const {
-        for (int64_t k = 0; k < count; ++k)
+        for (int64_t k = 0; far && k < count; ++k)
             for (int64_t s = 0; s < block; s += 64 / int64_t(sizeof(T))) __builtin_prefetch(value + ids[k] * block + s);
     }
 
