@@ -27,9 +27,9 @@ PARTED = 0.5
 """A change of more than this share of the lasting variance parts a category. Effects that are drawn anew change by
 twice their variance, but the few steps of expectation maximisation get there from below."""
 STEPS = 3
-"""Steps of expectation maximisation at each visit of a block, as a rule."""
 STEPS_OF_CHANGE = 10
-"""The same for what has changed of late: an abrupt change is far from where its variances start."""
+"""Steps of expectation maximisation at each visit of a block: as a rule, and for what has changed of late, for an
+abrupt change is far from where its variances start."""
 
 CellSums = tuple[NDArray[np.intp] | None, NDArray[np.float64]]
 """Cells and the sum over each; None for all of them in order."""
