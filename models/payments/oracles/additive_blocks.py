@@ -28,8 +28,7 @@ PARTED = 0.5
 twice their variance, but the few steps of expectation maximisation get there from below."""
 STEPS = 3
 STEPS_OF_CHANGE = 10
-"""Steps of expectation maximisation at each visit of a block: as a rule, and for what has changed of late, for an
-abrupt change is far from where its variances start."""
+"""Steps of expectation maximisation at each visit of a block, and more for what has changed: it starts far off."""
 
 CellSums = tuple[NDArray[np.intp] | None, NDArray[np.float64]]
 """Cells and the sum over each; None for all of them in order."""
