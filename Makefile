@@ -24,11 +24,11 @@ $(STAMP): pyproject.toml requirements.lock
 demo: install
 	$(BIN)/quaestor demo $(SOURCE)
 
-# One thread a process, two processes: the tests' tensors are too small to share out.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+# One thread a process: the tests' tensors are too small to share out. Of three processes, one mostly waits for servers.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup
 
 test: install lint types
-	$(PYTEST)
+	$(PYTEST) -n 3
 
 check: install lint types fast
 
@@ -40,7 +40,7 @@ types: install
 	$(BIN)/mypy
 
 fast: install
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n 2 -m "not slow"
 
 console: install
 	$(BIN)/streamlit run app/console.py
