@@ -40,7 +40,7 @@ def _params(refit: RefitParams, memory: int, **more: bool) -> GenerationParams:
     return GenerationParams(refit, MATURITY, memory=memory, **more)
 
 
-_ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams(), exploration=Falcon(), held_out=0.15)
+_ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams(), exploration=Falcon(floor=0.002), held_out=0.15)
 _BOOSTED = replace(_ADDITIVE, oracle=BoostedParams(trees=80))
 _EPSILON, _FLAT, _STEEP = EpsilonGreedy(epsilon=0.1), InverseGap(gamma=200.0), InverseGap(gamma=1000.0)
 REMEDY = _params(_ADDITIVE, LONG_MEMORY, adaptive=True, warm=True, gate=True)
