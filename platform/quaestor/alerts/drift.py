@@ -87,7 +87,8 @@ def against_last_year(
     known = then > 0
     if not known[-recent:].all() or known.sum() < recent + FEWEST:
         return None
-    return totals[known] / then[known]
+    shares: NDArray[np.float64] = totals[known] / then[known]
+    return shares
 
 
 def without_cycle(
