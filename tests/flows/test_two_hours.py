@@ -61,7 +61,7 @@ class Site:
             text = text.replace(usual, here)
         self.study, self.short_study = folder / "all.toml", folder / "short.toml"
         self.study.write_text(text)
-        self.short_study.write_text(text.replace('kind = "payments"', f'kind = "payments"\nmemory_days = {30 / 1440}'))
+        self.short_study.write_text(text.replace('kind = "payments"', f'kind = "payments"\nmemory_days = {35 / 1440}'))
         (folder / "alerts.toml").write_text("[all]\n")
 
     def now(self) -> datetime:

@@ -128,7 +128,7 @@ def test_the_best_reorder_point_is_learned() -> None:
     optimal = mean_cost(layout, reordering(instance, best.reorder_point, best.up_to), scenarios, 30)
     excess = (mean_cost(layout, policy, scenarios, 30) - optimal).double()
     assert excess.mean() < 0.02 * best.cost
-    assert excess.mean() > -4 * excess.std() / len(excess) ** 0.5
+    assert excess.mean() >= -4 * excess.std() / len(excess) ** 0.5  # none at all where the very best is learned
 
 
 @pytest.mark.slow
