@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.runner import workers
+from quaestor.atomic import write_file
 from quaestor.certification.certificate import AttackTried, Certificate, CertificateParams, Subject
 from quaestor.certification.ladder import (
     Finding,
     attack_finding,
     fresh_seeds_finding,
     identity_finding,
+    issued_finding,
     same_seeds_finding,
 )
-from quaestor.certification.sequential import play_until_narrow
+from quaestor.certification.sequential import Play, play_until_narrow
 from quaestor.randomness import stream_seed
+from quaestor.registry.canonical import digest_of
 from quaestor.registry.certificates import current_certificate, declare, issue_certificate
 from quaestor.registry.code import code_digest
 from quaestor.settings import Settings
 
 CERTIFYING_CODE = ("models.smoothing", "models.inventory", "quaestor.certification", "quaestor.randomness")
-FRESH = 200
-"""Episodes that a verifier plays of its own."""
+PIECES, FEWEST_KEPT = 16, 25
+"""In how many pieces episodes are played and kept, and how many of each worker are worth it."""
+FRESH, STRETCHES = 200, 4
+"""Episodes that a verifier plays of its own; those of the certificate are played again in so many stretches."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,11 @@ def certify_case(
     declared = declare(settings.store, iteration_id, case.subject, params)
     system = case.subject.system
     say(f"{system}: certifying over {params.episodes:,} episodes, attempt {declared.attempt}")
-    values = play_until_narrow(lambda first, count: case.play(declared.noise_seed, first, count), case.subject, params)
+    code = code_digest(CERTIFYING_CODE)
+    path = settings.checkpoints / f"{digest_of([iteration_id, asdict(declared), code])}.f64"
+    piece = params.draws * math.ceil(max(FEWEST_KEPT * workers(), params.episodes / PIECES) / params.draws)
+    play = _gone_on_with(partial(case.play, declared.noise_seed), path, piece)
+    values = play_until_narrow(play, case.subject, params)
     say(f"{system}: attacking the smoothed policy at {len(params.budgets)} budgets")
     tried = case.attack(params.budgets, stream_seed(declared.noise_seed, "attacks"))
     strongest = [_strongest(tried, budget, case.subject) for budget in params.budgets]
@@ -66,20 +79,41 @@ def certify_case(
         unsmoothed=case.unsmoothed(),
         attacked=[each.mean for each in strongest],
         attacks=f"{kinds} attacks, the strongest: {names}; {strongest[0].episodes} fresh episodes each",
-        code=code_digest(CERTIFYING_CODE),
+        code=code,
         attacks_tried=tried,
         declared=declared,
     )
+    path.unlink(missing_ok=True)  # only now: killed before, the next run goes on from here
     return True
 
 
-def verify_case(certificate: Certificate, values: NDArray[np.float64], case: Case, rung: int) -> list[Finding]:
-    """What rungs 3 to `rung` find: identity and the same seeds, fresh seeds, an attack; ends at the first failure."""
+def _gone_on_with(play: Play, path: Path, piece: int) -> Play:
+    """The same episodes, kept piece by piece as they are played, so that a run that was killed goes on behind them."""
+
+    def played(first: int, count: int) -> NDArray[np.float64]:
+        end = first + count
+        values = np.frombuffer(path.read_bytes(), dtype="<f8")[:end] if path.exists() else np.empty(0)
+        while len(values) < end:
+            more = min(piece, end - len(values))
+            values = np.concatenate((values, play(len(values), more)))
+            if more < count:  # what is played at one go is not worth a file
+                write_file(path, values.astype("<f8").tobytes())
+        return np.asarray(values[first:end])
+
+    return played
+
+
+def verify_case(
+    certificate: Certificate, values: NDArray[np.float64], case: Case, rung: int, issued: Callable[[], bool]
+) -> list[Finding]:
+    """What rungs 3 to `rung` find: identity and the same seeds, fresh seeds, an attack; ends at the first failure.
+
+    issued: whether the store holds this very certificate.
+    """
     steps: list[Callable[[], Finding]] = [
         lambda: identity_finding(certificate, case.subject),
-        lambda: same_seeds_finding(
-            values, np.clip(case.play(certificate.noise_seed, 0, min(len(values), FRESH)), 0, certificate.subject.cap)
-        ),
+        lambda: _same_seeds(certificate, values, case),
+        lambda: issued_finding(issued()),
         lambda: fresh_seeds_finding(
             certificate,
             np.clip(
@@ -102,6 +136,19 @@ def verify_case(certificate: Certificate, values: NDArray[np.float64], case: Cas
         if not finding.holds:
             break
     return findings
+
+
+def _same_seeds(certificate: Certificate, values: NDArray[np.float64], case: Case) -> Finding:
+    """Some of the certificate's episodes played again, in stretches spread over all of them."""
+    length = -(-min(len(values), FRESH) // STRETCHES)
+    for first in np.unique(np.linspace(0, len(values) - length, STRETCHES).round().astype(int)).tolist():
+        replayed = np.clip(case.play(certificate.noise_seed, first, length), 0, certificate.subject.cap)
+        finding = same_seeds_finding(values[first : first + length], replayed, first)
+        if not finding.holds:
+            return finding
+    return replace(
+        finding, sentence=f"The certificate's seed gives {STRETCHES} stretches of {length:,} episodes again."
+    )
 
 
 def _strongest(tried: tuple[AttackTried, ...], budget: float, subject: Subject) -> AttackTried:

@@ -28,8 +28,8 @@ from quaestor.settings import Settings
 
 SCREENED = 2
 """Episodes in which constant biases and random directions are compared, before the worst meets fresh ones."""
-ATTACKED = 4
-"""Fresh episodes of each attack that is reported."""
+ATTACKED, FEWEST_ATTACKED, MOST_ATTACKED = 600_000, 4, 100
+"""Products × periods × edges in the fresh episodes of each attack that is reported, and how many these may be."""
 RANDOM_TRIES = 8
 AIMED = 100_000
 """Products × periods × edges that attacks by many gradients work on. Of a larger study these are the products whose
@@ -67,12 +67,15 @@ def inventory_case(study: InventoryStudy, recorded: Recorded, candidate: PolicyI
         return costs(params.noise_scale, count, warmup, seed, first=first).mean(axis=1)
 
     def measured(attack: Attack, seed: int, episodes: int) -> NDArray[np.float64]:
-        """Episode values under an attack, in [0, cap], two episodes at a time: an attack may hold their gradients."""
-        values = costs(params.noise_scale, episodes, warmup, seed, attack, rows_at_once=2 * problem.test.batch)
+        """Episode values under an attack, in [0, cap], few episodes at a time: an attack may hold their gradients."""
+        rows = max(2 * problem.test.batch, 256)
+        values = costs(params.noise_scale, episodes, warmup, seed, attack, rows_at_once=rows)
         return np.clip(values.mean(axis=1), 0.0, subject.cap)
 
     def attack(budgets: tuple[float, ...], seed: int) -> tuple[AttackTried, ...]:
         layout, test, largest, sigma = problem.layout, problem.test, max(budgets), params.noise_scale
+        size = test.periods * layout.edges
+        episodes = min(max(ATTACKED // (test.batch * size), FEWEST_ATTACKED), MOST_ATTACKED)
         graph = TorchGraph(candidate.read(GRAPH), window)
         screen = stream_seed(seed, "screen")
         blind = biases(layout, test, 1.0, True) | random_directions(layout, test, 1.0, True, RANDOM_TRIES, seed)
@@ -80,7 +83,7 @@ def inventory_case(study: InventoryStudy, recorded: Recorded, candidate: PolicyI
         worst = max(at_largest, key=lambda name: float(measured(at_largest[name], screen, SCREENED).mean()))
 
         adversary = Adversary(layout, graph, test, scales, sigma, largest, warmup)
-        target = adversary.target(max(1, AIMED // (test.periods * layout.edges)), seed)
+        target = adversary.target(max(1, AIMED // size), seed)
         steep, count = adversary.uphill(target, seed), len(target.rows)
         where = "" if target.wide is None else f", on the {count} products it moves most"
         tried = []
@@ -95,9 +98,9 @@ def inventory_case(study: InventoryStudy, recorded: Recorded, candidate: PolicyI
             if target.wide is not None:
                 named["gradient through the simulator"] = target.wide.stretched(share)
             for name, each in named.items():
-                values = measured(each, stream_seed(seed, "attack", name), ATTACKED)
+                values = measured(each, stream_seed(seed, "attack", name), episodes)
                 error = float(values.std(ddof=1) / len(values) ** 0.5)
-                tried.append(AttackTried(name, budget, float(values.mean()), error, ATTACKED))
+                tried.append(AttackTried(name, budget, float(values.mean()), error, episodes))
         return tuple(tried)
 
     def unsmoothed() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from quaestor.certification.certificate import Certificate
 from quaestor.certification.ladder import Finding
 from quaestor.export.bundle import CERTIFICATE, EPISODES, open_bundle
 from quaestor.export.verification import read_certificate
+from quaestor.registry.certificates import was_issued
 from quaestor.settings import Settings
 from quaestor.study import read_toml
 
@@ -30,7 +32,9 @@ def climb(study: Path, bundle: Path, rung: int) -> list[Finding]:
     opened = open_bundle(bundle)
     certificate = read_certificate(opened.files[CERTIFICATE], f"{bundle}/{CERTIFICATE}")
     values = np.frombuffer(opened.files[EPISODES], dtype="<f8")
-    return verify_case(certificate, values, case_of(study, opened.iteration_id, certificate), rung)
+    case = case_of(study, opened.iteration_id, certificate)
+    issued = partial(was_issued, Settings().store, opened.iteration_id, certificate)
+    return verify_case(certificate, values, case, rung, issued)
 
 
 def case_of(study: Path, iteration_id: str, certificate: Certificate) -> Case:

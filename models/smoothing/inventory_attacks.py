@@ -115,7 +115,8 @@ def gradient(
 ) -> ObservationNoise:
     """The gradient of each scenario's cost after the warm-up by what is added to its readings, in scales.
 
-    seen: what is added already, in scales, (batch, …). Scenarios are differentiated a few at a time.
+    seen: what is added already, in scales, (batch, …). Scenarios are differentiated a few at a time, with goods that
+    can be divided: rounding has no gradient to climb.
     """
     found = []
     for rows in torch.arange(scenarios.batch).split(ROWS_AT_ONCE):
@@ -123,7 +124,7 @@ def gradient(
         parts = [part[rows].detach().requires_grad_() for part in parts_of(seen)]
         with torch.enable_grad():
             noise = own.times(ObservationNoise(*parts))
-            costs, _ = play(layout.rows(rows), policy, scenarios.rows(rows), noise)
+            costs, _ = play(layout.rows(rows).relaxed(), policy, scenarios.rows(rows), noise)
             slopes = torch.autograd.grad(costs[:, warmup:].sum(), parts, allow_unused=True)
         found.append([torch.zeros_like(part) if by is None else by for part, by in zip(parts, slopes, strict=True)])
     return ObservationNoise(*(torch.cat(kind) for kind in zip(*found, strict=True)))

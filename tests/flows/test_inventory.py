@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from quaestor.export.runtime import load
 from quaestor.export.verification import read_certificate
 from quaestor.log.ingest import ingest_file
 from quaestor.registry import iteration as registry
+from quaestor.registry.certificates import was_issued
 from quaestor.settings import Settings
 from quaestor.simulation.figures import cost
 from quaestor.simulation.network import plain_network
@@ -186,7 +188,7 @@ def _played_again_without_torch(
 def _verified_rung_by_rung(study: Path, bundle: Path) -> None:
     """An honest bundle holds on every rung; another seed, other values and another policy fail on theirs."""
     findings = climb(study, bundle, 5)
-    assert [finding.rung for finding in findings] == [1, 3, 4, 5]
+    assert [finding.rung for finding in findings] == [1, 3, 3, 4, 5]
     assert all(finding.holds for finding in findings), findings
     opened = open_bundle(bundle)
     certificate = read_certificate(opened.files[CERTIFICATE], "certificate")
@@ -194,11 +196,17 @@ def _verified_rung_by_rung(study: Path, bundle: Path) -> None:
     assert certificate.attempt == 1
     assert certificate.declared_at <= certificate.issued_at
     case = case_of(study, opened.iteration_id, certificate)
+    check = partial(verify_case, case=case, rung=5, issued=lambda: True)
     other_seed = replace(certificate, noise_seed=certificate.noise_seed + 1)
-    assert [(each.rung, each.holds) for each in verify_case(other_seed, values, case, 5)] == [(1, True), (3, False)]
-    assert not verify_case(certificate, values * 0.99, case, 3)[-1].holds
+    assert [(each.rung, each.holds) for each in check(other_seed, values)] == [(1, True), (3, False)]
+    assert not check(certificate, values * 0.99)[-1].holds
     other_policy = replace(certificate, subject=replace(certificate.subject, runner_digest="0" * 64))
-    assert [(each.rung, each.holds) for each in verify_case(other_policy, values, case, 5)] == [(1, False)]
+    assert [(each.rung, each.holds) for each in check(other_policy, values)] == [(1, False)]
+    assert was_issued(Settings().store, opened.iteration_id, certificate)
+    longer = replace(certificate, expires_at="2099-01-01T00:00:00")
+    assert not was_issued(Settings().store, opened.iteration_id, longer)
+    changed = check(longer, values, issued=lambda: False)[-1]
+    assert (changed.rung, changed.holds) == (3, False)
 
 
 class _PulledError(RuntimeError):

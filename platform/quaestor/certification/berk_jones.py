@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,15 @@ def berk_jones(costs: Array, cap: float, ratios: Array, alpha: float) -> Array:
     Moscovich, Nadler and Spiegelman, EJS 2016, section 2). The bounds hold for all λ simultaneously. costs
     (episode,) are independent and clipped to [0, cap].
     """
-    lower = quantiles(len(costs), pointwise_level(len(costs), alpha))
-    return mean_bounds(*band_survival(costs, cap, np.concatenate(([1.0], 1 - lower))), ratios)
+    return mean_bounds(*band_survival(costs, cap, _upper(len(costs), alpha)), ratios)
+
+
+@lru_cache(maxsize=4)
+def _upper(episodes: int, alpha: float) -> Array:
+    """At most this share lies above, where i of the episodes lie at or below, (episode + 1,)."""
+    upper = np.concatenate(([1.0], 1 - quantiles(episodes, pointwise_level(episodes, alpha))))
+    upper.setflags(write=False)
+    return upper
 
 
 @cache

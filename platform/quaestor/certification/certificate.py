@@ -126,8 +126,8 @@ class Certificate:
 
     bounds[i] holds against every adaptive attack whose total ℓ2 size over an episode is at most budgets[i].
     nominal: the smoothed policy's mean without attack; unsmoothed: the same policy without noise. estimates: the
-    bound's plug-in value, no certificate. beyond_cap: the share of episodes above the cap; beyond_cap_bounds: at
-    most this share under attack. attacked[i]: the mean under the strongest attack tried at budgets[i], all of which
+    bound's plug-in value, no certificate. beyond_cap: the share of episodes at the cap or above; beyond_cap_bounds:
+    at most this share under attack. attacked[i]: the mean under the strongest attack tried at budgets[i], all of which
     are in attacks_tried. costs_digest names the episode values, which `certify` turns into the same bounds again.
     declared_at: when parameters and subject were frozen, before `noise_seed` was drawn; attempt: how many
     certificates were declared for this policy so far, this one included.
@@ -192,12 +192,13 @@ def estimate(values: NDArray[np.float64], subject: Subject, params: CertificateP
 
 
 def tail_bounds(values: NDArray[np.float64], subject: Subject, params: CertificateParams) -> tuple[float, ...]:
-    """For each budget, the most that an attack can make of the probability of a value above the cap, at alpha each.
+    """For each budget, the most that an attack can make of the probability of a value at the cap or above, at alpha
+    each; clipped values tell it as well.
 
     With draws of one trace, only the first draw of each is independent and counted.
     """
     independent = values[:: params.draws]
-    exceeding = int((independent > subject.cap).sum())
+    exceeding = int((independent >= subject.cap).sum())
     return tuple(beyond_cap(exceeding, len(independent), _ratios(params), params.alpha_each).tolist())
 
 

@@ -47,18 +47,29 @@ def identity_finding(certificate: Certificate, subject: Subject) -> Finding:
     return Finding(1, True, "Policy, data, configuration and cap are those that were certified.")
 
 
-def same_seeds_finding(stated: Array, replayed: Array) -> Finding:
-    """Rung 3: whether the seeds of the certificate lead to its episode values again; replayed may be the first few."""
-    first = stated[: len(replayed)]
-    off = np.abs(first - replayed) > REPLAYED * np.maximum(1.0, np.abs(first))
+def same_seeds_finding(stated: Array, replayed: Array, first: int = 0) -> Finding:
+    """Rung 3: whether the seeds of the certificate lead to its episode values again: a stretch of them, from the
+    first-th on, as stated and as replayed (episode,)."""
+    off = np.abs(stated - replayed) > REPLAYED * np.maximum(1.0, np.abs(stated))
     if off.any():
         number = int(off.argmax())
         return Finding(
             3, False,
-            f"Played again with the certificate's seed, episode {number + 1} comes to {replayed[number]:.8g}, not to "
-            f"{first[number]:.8g}: the values, the seed or the policy are not those stated.",
+            f"Played again with the certificate's seed, episode {first + number + 1} comes to {replayed[number]:.8g}, "
+            f"not to {stated[number]:.8g}: the values, the seed or the policy are not those stated.",
         )  # fmt: skip
-    return Finding(3, True, f"The certificate's seed gives its first {len(replayed):,} episodes again.")
+    return Finding(3, True, f"The certificate's seed gives {len(replayed):,} of its episodes again.")
+
+
+def issued_finding(issued: bool) -> Finding:
+    """Rung 3, where the seeds repeat: whether the store that the certificate comes from holds it field by field."""
+    if issued:
+        return Finding(3, True, "The store holds this very certificate.")
+    return Finding(
+        3, False,
+        "The seeds repeat, but the store holds no such certificate of this iteration: one of its other fields was "
+        "changed, or it was issued elsewhere.",
+    )  # fmt: skip
 
 
 def fresh_seeds_finding(certificate: Certificate, fresh: Array) -> Finding:

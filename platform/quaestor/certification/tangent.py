@@ -118,6 +118,8 @@ def _bound(
     )
     row, column = np.unravel_index(int(np.argmin(promised)), (len(names), len(floors)))
     tangent = dual(grid, np.clip(final[names[row]], floors[column], 1 - floors[column]), ratio)
+    if tangent.range == 0:  # so large a λ that g is flat: no episode says anything
+        return min(cap, tangent.constant)
     first = pilot.of(tangent.values) / tangent.range
     variance = float(first.var()) + 1 / len(first) ** 2
     mean = upper_mean(rest.of(tangent.values) / tangent.range, alpha, variance, len(first))

@@ -26,11 +26,11 @@ Costs = Annotated[
 
 
 Rung = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--rung", min=1, max=6,
-        help="How far up: 1 hashes and signature, 2 the bounds again, 3 the same seeds, 4 fresh seeds, 5 an attack, "
-        "6 the noise logged in deployment.",
+        help="How far up, with a finding for each: 1 hashes and signature, 2 the bounds again, 3 the same seeds, "
+        "4 fresh seeds, 5 an attack, 6 the noise logged in deployment. Left out: 1 and 2, in short.",
     ),
 ]  # fmt: skip
 Deployed = Annotated[
@@ -84,18 +84,24 @@ def climb(bundle: Path, keys: Keys | None, rung: int, study: Path | None, record
     from quaestor.errors import QuaestorError
     from quaestor.export.bundle import open_bundle
     from quaestor.export.noise_audit import audit_noise
-    from quaestor.export.verification import verify_bundle
+    from quaestor.export.verification import verify_opened
 
     if rung > 2 and study is None:
         raise UsageError("From rung 3 on episodes are played again: give the bundle's study with --study.")
     if rung > 5 and records is None:
         raise UsageError("Rung 6 looks at the noise of a deployment: give its folder of records with --records.")
-    opened = open_bundle(bundle, keys)
-    findings = [Finding(1, True, f"Every digest and golden choice holds. {opened.trust()}")]
-    if rung >= 2:
-        verify_bundle(bundle, utc_now(), keys)
-        findings.append(Finding(2, True, "The bounds follow from the stored episode values, to 1e-9."))
-    if study is not None and rung > 2:
+    findings = []
+    try:
+        opened = open_bundle(bundle, keys)
+        findings.append(Finding(1, True, f"Every digest and golden choice holds. {opened.trust()}"))
+        if rung >= 2:
+            verify_opened(opened, bundle, utc_now())
+            findings.append(Finding(2, True, "The bounds follow from the stored episode values, to 1e-9."))
+    except UsageError:
+        raise
+    except QuaestorError as error:
+        findings.append(Finding(len(findings) + 1, False, str(error).removeprefix(f"{bundle}: ")))
+    if study is not None and rung > 2 and findings[-1].holds:
         findings += flow("verify")(study.resolve(), bundle.resolve(), rung)
     if records is not None and rung > 5 and findings[-1].holds:
         findings.append(audit_noise(opened, records))

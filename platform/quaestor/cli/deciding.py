@@ -28,7 +28,7 @@ def verify(
     bundle: BundlePath,
     key: Key = None,
     revoked: Revoked = None,
-    rung: Rung = 2,
+    rung: Rung = None,
     study: StudyOfBundle = None,
     records: Deployed = None,
     as_json: Json = False,
@@ -39,7 +39,7 @@ def verify(
     except ModuleNotFoundError:  # a serving machine has no scipy
         _verify_without_arithmetic(bundle, _keys(key, revoked), as_json)
         return
-    if rung != 2:
+    if rung is not None:
         climb(bundle, _keys(key, revoked), rung, study, records, as_json)
         return
     verified = verify_bundle(bundle, utc_now(), _keys(key, revoked))

@@ -32,7 +32,14 @@ def verify_bundle(path: Path, now: datetime, keys: Keys | None = None) -> Verifi
 
     Raises QuaestorError for the first thing that does not hold, an expired certificate included.
     """
-    bundle = open_bundle(path, keys)
+    return verify_opened(open_bundle(path, keys), path, now)
+
+
+def verify_opened(bundle: Bundle, path: Path, now: datetime) -> Verified:
+    """Recomputes the bounds of a bundle that was opened, and so checked, from its episode values to 1e-9.
+
+    Raises QuaestorError for the first thing that does not hold, an expired certificate included.
+    """
     certificate = read_certificate(bundle.files[CERTIFICATE], f"{path}/{CERTIFICATE}")
     try:
         values = np.frombuffer(bundle.files[EPISODES], dtype="<f8")

@@ -95,6 +95,13 @@ def newest_certificate(store: Store, iteration_id: str) -> Certificate | None:
     return None if found is None else parse(Certificate, found[1], "certificate")
 
 
+def was_issued(store: Store, iteration_id: str, certificate: Certificate) -> bool:
+    """Whether the store holds this very certificate of an iteration, field by field."""
+    with store.read() as connection:
+        kept = evidence.of_kind(connection, CERTIFICATE).filter(pl.col("iteration_id") == iteration_id)
+    return any(parse(Certificate, json.loads(content), "certificate") == certificate for content in kept["content"])
+
+
 def issue_certificate(
     store: Store,
     data_folder: Path,
@@ -121,7 +128,7 @@ def issue_certificate(
         attacks=attacks,
         nominal=float(clipped.mean()),
         unsmoothed=unsmoothed,
-        beyond_cap=float((values > subject.cap).mean()),
+        beyond_cap=float((values >= subject.cap).mean()),
         episodes=len(clipped),
         costs_digest=values_digest(clipped),
         code=code,

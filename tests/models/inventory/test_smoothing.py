@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,6 +203,16 @@ def test_an_attack_spends_its_budget_and_no_more(
     assert (spent <= budget * (1 + 1e-4) + 1e-12).all()
     if budget:
         assert (spent > 0.5 * budget).all()
+
+
+def test_rounding_hides_no_gradient(scenarios: Scenarios, policy: BaseStockPolicy, scales: NoiseScales) -> None:
+    """Where goods come in whole units, attacks that climb spend their budget, too."""
+    whole = replace(layout_of(two_level()), whole_units=True)
+    uphill = steepest(whole, policy, scenarios, scales, NOISE_SCALE, 1.0, True, WARMUP, seed=1, steps=1, draws=1)
+    assert float(squares(uphill.shift).sum()) == pytest.approx(1.0, rel=1e-4)
+    noise = scales.times(standard_noise(whole, scenarios, scenarios.batch, 3), NOISE_SCALE)
+    adaptive = Replanned(policy, NOISE_SCALE, 1.0, scenarios.batch, WARMUP, seed=1, plans=2, samples=1)
+    assert any(part.any() for part in parts_of(adaptive(whole, scenarios, scales, noise)))
 
 
 def test_an_adaptive_attack_knows_only_the_past(

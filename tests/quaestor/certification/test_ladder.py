@@ -19,6 +19,7 @@ from quaestor.certification.certificate import (
     Subject,
     certify,
     estimate,
+    tail_bounds,
     values_digest,
 )
 from quaestor.certification.report import page
@@ -48,6 +49,7 @@ def issued(seed: int = 7, **changes: Any) -> tuple[Certificate, np.ndarray]:
         estimates=estimate(values, SUBJECT, PARAMS), attacked=(42.0, 44.0),
         attacks="constant", nominal=float(values.mean()),
         unsmoothed=39.0, beyond_cap=0.0, episodes=600, costs_digest=values_digest(values), code="test",
+        beyond_cap_bounds=tail_bounds(values, SUBJECT, PARAMS),
         issued_at="2025-12-31T00:00:00", expires_at="2026-03-01T00:00:00", noise_seed=seed,
     )  # fmt: skip
     return replace(made, **changes), values
@@ -57,7 +59,8 @@ def test_an_honest_certificate_passes_every_rung() -> None:
     certificate, values = issued()
     assert complaints(certificate, values, NOW) == []
     assert ladder.identity_finding(certificate, SUBJECT).holds
-    assert ladder.same_seeds_finding(values, play(certificate.noise_seed, 0, 100)).holds
+    assert ladder.same_seeds_finding(values[100:200], play(certificate.noise_seed, 100, 100), 100).holds
+    assert ladder.issued_finding(True).holds
     assert ladder.fresh_seeds_finding(certificate, play(99, 0, 200)).holds
     tried = [AttackTried("bias", 1.0, 45.0, 0.5, 100)]
     assert ladder.attack_finding(certificate, tried).holds
@@ -83,6 +86,8 @@ def test_changed_costs_bounds_means_and_attacks_fail_at_rung_2() -> None:
     assert "estimate" in complaints(replace(certificate, estimates=(0.0, 0.0)), values, NOW)[0]
     assert "beyond the bound" in complaints(replace(certificate, attacked=(42.0, 99.0)), values, NOW)[0]
     assert "2 budgets" in complaints(replace(certificate, bounds=certificate.bounds[:1]), values, NOW)[0]
+    assert "at the cap" in complaints(replace(certificate, beyond_cap=0.5), values, NOW)[0]
+    assert "tail bound" in complaints(replace(certificate, beyond_cap_bounds=(0.0, 0.0)), values, NOW)[0]
     loose = replace(certificate, params=replace(PARAMS, alpha=0.1))
     assert complaints(loose, values, NOW)
 
@@ -92,11 +97,15 @@ def test_invented_costs_or_another_seed_fail_at_rung_3() -> None:
     lower = values * 0.9
     forged, _ = issued(
         bounds=certify(lower, SUBJECT, PARAMS), estimates=estimate(lower, SUBJECT, PARAMS),
+        beyond_cap_bounds=tail_bounds(lower, SUBJECT, PARAMS),
         nominal=float(lower.mean()), costs_digest=values_digest(lower), attacked=(37.0, 38.0),
     )  # fmt: skip
     assert complaints(forged, lower, NOW) == []
-    assert not ladder.same_seeds_finding(lower, play(forged.noise_seed, 0, 100)).holds
-    assert not ladder.same_seeds_finding(values, play(certificate.noise_seed + 1, 0, 100)).holds
+    assert not ladder.same_seeds_finding(lower[:100], play(forged.noise_seed, 0, 100)).holds
+    other = ladder.same_seeds_finding(values[100:200], play(certificate.noise_seed + 1, 100, 100), 100)
+    assert (other.rung, other.holds) == (3, False)
+    assert "episode 101 " in other.sentence
+    assert (ladder.issued_finding(False).rung, ladder.issued_finding(False).holds) == (3, False)
 
 
 def test_chosen_seeds_fail_at_rung_4() -> None:
