@@ -95,10 +95,10 @@ def main() -> None:
         rows = list(itertools.chain.from_iterable(pool.map(one, *zip(*cells, strict=True))))
     report(rows, arguments.json)
     for method in BOUNDS:
-        cells = [row for row in rows if row["method"] == method]
-        failed, trials = sum(row["violations"] for row in cells), sum(row["trials"] for row in cells)
+        of_it = [row for row in rows if row["method"] == method]
+        failed, trials = sum(row["violations"] for row in of_it), sum(row["trials"] for row in of_it)
         lower, upper = beta.ppf((0.025, 0.975), (failed, failed + 1), (trials - failed + 1, trials - failed))
-        worst = max(cells, key=lambda row: row["violations"])
+        worst = max(of_it, key=lambda row: row["violations"])
         print(
             f"{method}: {failed} violations in {trials} ({np.nan_to_num(lower):.2%} to {upper:.2%}), "
             f"most in {worst['law']}, λ = {worst['lam']:g}, m = {worst['episodes']}: {worst['violations']}"
