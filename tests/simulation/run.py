@@ -289,7 +289,7 @@ def _template(folder: Path) -> Path:
     data = template / "data"
     (data / "incoming").mkdir(parents=True)
     store = Store(template / "store.duckdb")
-    settings = scripts.SimpleNamespace(store=store, data=data, bundles=data / "bundles", actor="setup")
+    settings = scripts.settings_at(store, data, "setup")
     with told_by(lambda: START), ExitStack() as stack:
         for target, value in _REPLACED.items():
             stack.enter_context(patch(target, value))

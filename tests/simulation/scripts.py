@@ -62,7 +62,14 @@ class Server:
 
 def settings_of(run: Run, actor: str) -> Any:
     """What flows read from the environment, for one worker."""
-    return SimpleNamespace(store=run.store, data=run.data, bundles=run.data / "bundles", actor=actor)
+    return settings_at(run.store, run.data, actor)
+
+
+def settings_at(store: Any, data: Path, actor: str) -> Any:
+    """What flows read from the environment, for a store and a data folder."""
+    return SimpleNamespace(
+        store=store, data=data, bundles=data / "bundles", checkpoints=data / "checkpoints", actor=actor
+    )
 
 
 @contextmanager
