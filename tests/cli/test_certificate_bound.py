@@ -56,6 +56,35 @@ def test_every_method_lies_between_the_estimate_and_the_cap(costs: Path) -> None
     assert found["tangent-betting"] == min(value for name, value in found.items() if name != "plug-in")
 
 
+def test_a_budget_in_another_norm_is_covered_by_one_in_l2(costs: Path) -> None:
+    """l1 at most as large, linf times the root of the entries; so much is proved, and no more is claimed."""
+
+    def bound(*more: str) -> float:
+        return float(RUN.invoke(app, [*asked(costs, "--sigma", "2"), *more]).stdout.split()[-1])
+
+    assert bound("--budget", "1", "--norm", "l1") == bound("--budget", "1")
+    assert bound("--budget", "0.1", "--norm", "linf", "--entries", "100") == bound("--budget", "1")
+
+
+def test_a_quantile_needs_no_cap_and_enough_episodes(costs: Path) -> None:
+    """r = min{r: P(Bin(1000, 1 − p*) ≤ r − 1) ≥ .95} with p* = Φ(Φ⁻¹(.1) − ½)."""
+    from scipy.stats import binom, norm
+
+    kept = 1 - norm.cdf(norm.ppf(0.1) - 0.5)
+    rank = next(r for r in range(1, 1001) if binom.cdf(r - 1, 1000, kept) >= 0.95)
+    wanted = ["certificate-quantile", str(costs), "--sigma", "2", "--budget", "1"]
+    said = RUN.invoke(app, [*wanted, "--exceedance", "0.1"]).stdout
+    assert float(said.split()[-1]) == pytest.approx(100 * (rank - 0.5) / 1000, abs=1e-9)
+    refused = RUN.invoke(app, [*wanted, "--exceedance", "0.001"]).exception
+    assert isinstance(refused, UsageError)
+    assert "are needed" in str(refused)
+
+
+def test_the_schema_is_printed() -> None:
+    schema = json.loads(RUN.invoke(app, ["certificate-schema"]).stdout)
+    assert {"bounds", "subject", "params", "costs_digest"} <= set(schema["properties"])
+
+
 @pytest.mark.parametrize(
     ("content", "more", "match"),
     [
@@ -65,6 +94,7 @@ def test_every_method_lies_between_the_estimate_and_the_cap(costs: Path) -> None
         ("cost\n1\ninf\n", (), "finite"),
         ("cost\n1\n2\n", ("--method", "dkv"), "Did you mean 'dkw'"),
         ("cost\n1\n2\n", ("--alpha", "0.7"), "alpha in"),
+        ("cost\n1\n2\n", ("--norm", "l3"), "No norm 'l3'"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, content: str, more: tuple[str, ...], match: str) -> None:

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from quaestor.cli import (
+    bound_commands,
     certificate_commands,
     deciding,
     evaluating,
@@ -49,7 +50,9 @@ app.command("rollback")(registry_commands.rollback)
 app.command("export")(registry_commands.export)
 app.command("verify")(deciding.verify)
 app.command("certify")(certificate_commands.certify)
-app.command("certificate-bound")(certificate_commands.certificate_bound)
+app.command("certificate-bound")(bound_commands.certificate_bound)
+app.command("certificate-quantile")(bound_commands.certificate_quantile)
+app.command("certificate-schema")(bound_commands.certificate_schema)
 app.command("decide")(deciding.decide)
 app.command("serve")(deciding.serve)
 app.command("explain")(deciding.explain)

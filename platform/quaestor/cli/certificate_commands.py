@@ -1,4 +1,4 @@
-"""Commands about certificates: a bound from a file of costs, and certifying an iteration.
+"""Commands about certificates: certifying an iteration, and climbing the ladder of verification.
 
 Commands import what they need when they run, so that none pays for another's libraries.
 """
@@ -15,15 +15,7 @@ from quaestor.cli.output import Json, print_json
 from quaestor.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from quaestor.export.signature import Keys
-
-Costs = Annotated[
-    Path, typer.Argument(metavar="COSTS.csv", help="A CSV file with a column `cost`, one row an episode.")
-]
-
 
 Rung = Annotated[
     int | None,
@@ -112,65 +104,3 @@ def climb(bundle: Path, keys: Keys | None, rung: int, study: Path | None, record
             typer.echo(f"rung {finding.rung}: {'holds' if finding.holds else 'FAILS'}. {finding.sentence}")
     if not findings[-1].holds:
         raise QuaestorError(f"{bundle} fails at rung {findings[-1].rung}: {findings[-1].sentence}")
-
-
-def certificate_bound(
-    costs: Costs,
-    cap: Annotated[float, typer.Option("--cap", help="Costs count as lying in [0, cap].")],
-    sigma: Annotated[float, typer.Option("--sigma", help="The noise scale of the smoothed policy.")],
-    budget: Annotated[float, typer.Option("--budget", help="The total ℓ2 size of an attack, in the unit of sigma.")],
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            help="plug-in, dkw, clopper-pearson, berk-jones, tangent-betting; or divergence, which covers attacks on "
-            "actions, too, of Kullback–Leibler divergence (budget/sigma)²/2.",
-        ),
-    ] = "tangent-betting",
-    alpha: Annotated[float, typer.Option("--alpha", help="How often the bound may fail.")] = 0.05,
-    as_json: Json = False,
-) -> None:
-    """Bound the mean cost under attack from the costs of smoothed episodes; the bound is the last number printed."""
-    import numpy as np
-
-    from quaestor.certification.beyond_l2 import divergence_bounds
-    from quaestor.certification.bounds import BOUNDS
-    from quaestor.certification.plug_in import plug_in
-    from quaestor.study import refuse_unknown
-
-    methods = {"plug-in": plug_in, **BOUNDS, "divergence": divergence_bounds}
-    refuse_unknown("bound", method, methods)
-    if not (0 < cap < float("inf") and 0 < sigma < float("inf") and 0 <= budget < float("inf") and 0 < alpha <= 0.5):
-        raise UsageError("cap and sigma must be above 0, budget 0 or more, all finite, and alpha in (0, 0.5].")
-    values = _read_costs(costs)
-    bound = float(methods[method](values, cap, np.array([budget / sigma]), alpha)[0])
-    beyond = int((values > cap).sum())
-    if as_json:
-        print_json({"method": method, "episodes": len(values), "beyond_cap": beyond, "alpha": alpha, "bound": bound})
-        return
-    if beyond or values.min() < 0:
-        typer.echo(f"{beyond:,} costs above the cap count as {cap:g}, costs below 0 as 0.", err=True)
-    kind = "an estimate, no certificate" if method == "plug-in" else f"fails in at most {alpha:g} of all samples"
-    typer.echo(f"{method} on {len(values):,} episodes, cap {cap:g}, budget {budget:g}, sigma {sigma:g}; {kind}:")
-    typer.echo(f"{bound:.10f}")
-
-
-def _read_costs(path: Path) -> NDArray[np.float64]:
-    import numpy as np
-    import polars as pl
-
-    if not path.exists():
-        raise UsageError(f"No file at {path}; give a CSV file with a column `cost`.")
-    try:
-        frame = pl.read_csv(path, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise UsageError(f"{path} cannot be read as CSV: {error}") from None
-    if "cost" not in frame.columns:
-        raise UsageError(f"{path} has no column `cost`; found {', '.join(frame.columns)}.")
-    column = frame["cost"]
-    if not column.dtype.is_numeric() or column.null_count():
-        raise UsageError(f"{path}: every cost must be a number.")
-    values = column.cast(pl.Float64).to_numpy()
-    if not np.isfinite(values).all() or len(values) < 2:
-        raise UsageError(f"{path} holds {len(values)} episodes; a bound needs 2 or more, each of finite cost.")
-    return values
