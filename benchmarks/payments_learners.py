@@ -14,6 +14,7 @@ import multiprocessing
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from quaestor.store.training import TrainingWindow
 
 SYSTEM = "payments-log"
 WINDOW = TrainingWindow(SYSTEM, as_of=datetime(2100, 1, 1), attribution_hours=24.0, default_reward=0.0)
-ADDITIVE = {"additive": AdditiveParams(), "additive_fast": AdditiveParams(sweeps=2, terms=8, head=0.125)}
+ADDITIVE = {"additive": AdditiveParams(), "additive_fast": AdditiveParams(sweeps=1, terms=0, head=0.125)}
 OTHERS = ("logistic", "ridge", "ensemble", "embedding", "boosted")
 PART = 200_000
 
@@ -91,6 +92,8 @@ def ingest_log(log: Path, store: Path, rows: int | None) -> None:
 
 def measure(learner: str, log: Path, store: Path) -> Row:
     """Trains one learner from the store and measures it on the test contexts."""
+    with Store(store).read() as connection:
+        connection.execute("select ?", [0])  # DuckDB imports pandas, where there is one, at its first parameter
     start = time.perf_counter()
     fitted = _train(learner, Store(store))
     taken = time.perf_counter() - start
@@ -169,8 +172,8 @@ def _peers(arguments: argparse.Namespace, log: Path) -> list[Row]:
 
 
 def _in_own_process(work, *arguments):  # type: ignore[no-untyped-def]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # says so where the process dies
+        return pool.submit(work, *arguments).result()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from models.payments.oracles.additive import AdditiveOracle, AdditiveParams, mom
 from models.payments.oracles.additive_fit import fit_rows
 from models.payments.oracles.oracle import Oracle, TrainingSet, undescribed
 from models.payments.running_moments import RunningMoments
-from models.payments.training_rows import Chunk, TrainingRows
+from models.payments.training_rows import CHUNK, Chunk, TrainingRows
 from quaestor.errors import UsageError
 from quaestor.export.encoding import Encoded, Features
 from quaestor.log.held_out import held_out_events
@@ -101,6 +101,7 @@ class _Collected:
         self._number = np.array([live.index(name) if name in live else -1 for name in known.actions])
         self._places: dict[str, int] = {}
         self._numbers = RunningMoments(1 + len(known.numeric))
+        self._design = np.ones((CHUNK, 1 + len(known.numeric)), dtype=np.float32)
         self._counts = [np.zeros(0, dtype=np.int64) for _ in known.category]
 
     def add(self, batch: TrainingBatch, taught: NDArray[np.bool_]) -> None:
@@ -114,10 +115,13 @@ class _Collected:
             counts = np.bincount(codes[codes >= 0], minlength=len(self._places))
             counts[: len(self._counts[column])] += self._counts[column]
             self._counts[column] = counts
-        design = np.ones((len(batch), 1 + batch.numeric.shape[1]), dtype=np.float32)
-        design[:, 1:] = batch.numeric
-        self._numbers.add(design)
-        self.rows.add(design, code, self._number[batch.action], batch.reward, None)
+        action = self._number[batch.action]
+        for start in range(0, len(batch), CHUNK):
+            part = slice(start, start + CHUNK)
+            design = self._design[: len(action[part])]
+            design[:, 1:] = batch.numeric[part]
+            self._numbers.add(design)
+            self.rows.add(design, code[:, part], action[part], batch.reward[part], None)
 
     def finish(self, params: FeatureParams) -> Features:
         """Standardises numbers and numbers the levels, in place; returns the features."""

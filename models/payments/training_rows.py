@@ -83,17 +83,18 @@ class TrainingRows:
             counts = np.bincount(taken, minlength=self.actions)
             rounds = len(order)
             counted = np.ones(rounds) if weight is None else weight[part][order]
+            earned = reward[part][order]
             ordered = taken[order].astype(np.int32)
             arrays = {
                 "design": np.take(design[part], order, axis=0),
                 "cell": np.take(code[:, part], order, axis=1) * np.int32(self.actions) + ordered,
                 "action": ordered,
-                "reward": reward[part][order].astype(np.float32),
+                "reward": earned.astype(np.float32),
                 "weight": counted.astype(np.float32),
                 **{name: np.zeros(rounds, dtype=np.float32) for name in ("logit", "residual", "curvature")},
             }
             self.rounds += rounds
-            self.reward_sum += float(reward[part][order] @ counted)
+            self.reward_sum += float((earned * counted).sum())
             self.weight_sum += float(counted.sum())
             bounds = np.concatenate(([0], np.cumsum(counts)))
             self._chunks.append(Chunk(**self._kept(len(self._chunks), arrays), bounds=bounds))

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from quaestor.errors import UsageError
+from quaestor.store.outcome_places import NOWHERE, outcome_places
 
 MEMORY = "512MB"
 """What DuckDB may hold while it joins; beyond it goes to a temporary folder."""
@@ -24,6 +25,8 @@ SLICE = 131_072
 """Rounds in a slice, about: whole minutes are added until it has as many."""
 AHEAD = 2
 """Slices that are read while one is used."""
+PIECE = 16_384
+"""Rounds that DuckDB hands over at a time: larger buffers are grown by copying them."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,12 @@ class Names:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Some rounds: event_ids (round,); numeric (round, feature), NaN where missing; category (round, feature), a place
-    in `levels` or −1 where missing; action (round,), a place in the names' actions; propensity and reward (round,)."""
+    """Some rounds: event_ids (round,); numeric (round, feature), float32, NaN where missing; category (round, feature),
+    a place in `levels` or −1 where missing; action (round,), a place in the names' actions; propensity and
+    reward (round,)."""
 
     event_ids: pl.Series
-    numeric: NDArray[np.float64]
+    numeric: NDArray[np.float32]
     category: NDArray[np.int32]
     levels: list[str]
     action: NDArray[np.int64]
@@ -83,16 +87,15 @@ def names(connection: duckdb.DuckDBPyConnection, system: str) -> Names:
     for _, numbers, categories in _schemas(connection, system):
         numeric.update(dict.fromkeys(numbers))
         category.update(dict.fromkeys(categories))
-    # Most rounds offer the same actions: comparing whole lists first spares most of the work.
-    actions = connection.execute(
-        "with first as (select eligible from decisions where system = $system limit 1), "
-        "others as (select eligible from decisions where system = $system and eligible <> (from first)) "
-        "select distinct unnest(eligible) as action from (from first union all from others) order by action",
-        {"system": system},
-    ).fetchall()
-    if not actions:
+    first = connection.execute("select eligible from decisions where system = ? limit 1", [system]).fetchone()
+    if first is None:
         raise UsageError(f"No decisions of system {system!r} in the store.")
-    return Names(tuple(numeric), tuple(category), tuple(action for (action,) in actions))
+    # Most rounds offer the same actions: comparing whole lists first spares most of the work.
+    others = connection.execute(
+        "select distinct unnest(eligible) from decisions where system = $system and eligible <> $first::varchar[]",
+        {"system": system, "first": first[0]},
+    ).fetchall()
+    return Names(tuple(numeric), tuple(category), tuple(sorted({*first[0], *(action for (action,) in others)})))
 
 
 def training_batches(
@@ -104,6 +107,7 @@ def training_batches(
     alone. Of several revisions in time the highest counts. While one batch is used the next ones are read.
     """
     connection.execute(f"set memory_limit = '{MEMORY}'")
+    connection.execute("set threads = 1")  # each slice is read by a thread of its own
     connection.execute("set enable_progress_bar = false")
     connection.execute(f"set temp_directory = '{tempfile.gettempdir()}'")
     with ThreadPoolExecutor(AHEAD) as ahead:
@@ -118,7 +122,8 @@ def training_batches(
 
 
 def _slices(connection: duckdb.DuckDBPyConnection, window: TrainingWindow) -> list[tuple[datetime, datetime]]:
-    """Spans of whole minutes, [begin, end), of about as many rounds each: a function of the rounds' times."""
+    """Spans [begin, end) that cover the closed rounds, of about as many each, parted between whole minutes: a function
+    of the rounds' times."""
     closed = window.as_of - timedelta(hours=window.attribution_hours)
     counts = connection.execute(
         "select date_trunc('minute', decided_at) as begin, count(*) from decisions where system = $system "
@@ -130,7 +135,9 @@ def _slices(connection: duckdb.DuckDBPyConnection, window: TrainingWindow) -> li
         return []
     firsts = np.searchsorted(rounds, np.arange(SLICE, int(rounds[-1]), SLICE), side="left") + 1
     edges = [moment.astype(datetime) for moment in begins[[0, *np.unique(firsts[firsts < len(begins)])]]]
-    last = begins[-1].astype(datetime) + timedelta(minutes=1)
+    if window.since is not None:
+        edges[0] = max(edges[0], window.since)
+    last = min(begins[-1].astype(datetime) + timedelta(minutes=1), closed + timedelta(microseconds=1))
     return list(zip(edges, [*edges[1:], last], strict=True))
 
 
@@ -143,48 +150,41 @@ class _Reader:
         self._known = known
         self._place = {action: number for number, action in enumerate(known.actions)}
         system = window.system.replace("'", "''")
-        self._patience = timedelta(hours=window.attribution_hours)
-        last = window.as_of - self._patience
-        rounds = f"system = '{system}' and not fallback and decided_at >= $begin and decided_at < $end"
-        rounds += f" and decided_at <= timestamp '{last.isoformat()}'"
-        if window.since is not None:
-            rounds += f" and decided_at >= timestamp '{window.since.isoformat()}'"
+        span = f"system = '{system}' and decided_at >= $begin and decided_at < $end"
         self._rounds = []
-        for schema_id, numbers, categories in _schemas(connection, window.system):
+        schemas = _schemas(connection, window.system)
+        for schema_id, numbers, categories in schemas:
             numeric = _listed("numeric_features", numbers, known.numeric)
             category = _listed("category_features", categories, known.category)
+            own = f" and schema_id = '{schema_id}'" if len(schemas) > 1 else ""
             self._rounds.append(
-                f"select event_id, decided_at, action, propensity, {numeric} as numeric, "
-                f"{category} as category from decisions where {rounds} and schema_id = '{schema_id}'"
+                f"select event_id, key_hash, decided_at, action, propensity, {numeric} as numeric, "
+                f"{category} as category from decisions where {span} and not fallback{own}"
             )
-        self._outcomes = (
-            "select event_id, observed_at, revision, reward from outcomes "
-            f"where system = '{system}' and observed_at >= $begin and observed_at < $end"
-        )
+        patience = timedelta(hours=window.attribution_hours) // timedelta(microseconds=1)
+        in_time = f"epoch_us(observed_at) - epoch_us(decided_at) <= {patience}"
+        self._outcomes = f"select event_id, key_hash, revision, reward from outcomes where {span} and {in_time}"
 
     def read(self, begin: datetime, end: datetime) -> TrainingBatch:
         """The rounds decided in [begin, end)."""
         span = {"begin": begin, "end": end}
         with self._connection.cursor() as own:
-            table = pa.concat_tables(own.execute(query, span).to_arrow_table() for query in self._rounds)
-            span["end"] += self._patience
-            outcomes = own.execute(self._outcomes, span).to_arrow_table()
+            table = pa.concat_tables(own.execute(query, span).to_arrow_table(PIECE) for query in self._rounds)
+            outcomes = own.execute(self._outcomes, span).to_arrow_table(PIECE)
         order = _order(table)
         batch = _batch(table, self._rewards(table, outcomes), self._known, self._place)
         return batch if order is None else batch.rows(order)
 
     def _rewards(self, table: pa.Table, outcomes: pa.Table) -> NDArray[np.float64]:
         """The reward of each round: of its highest revision in time, or the default."""
-        place = pc.index_in(outcomes["event_id"], value_set=table["event_id"].combine_chunks())
-        asked = place.is_valid().to_numpy()
-        where = place.drop_null().to_numpy()
-        observed, revision, found = (outcomes[n].to_numpy()[asked] for n in ("observed_at", "revision", "reward"))
-        in_time = observed <= table["decided_at"].to_numpy()[where] + np.timedelta64(self._patience)
-        rising = np.flatnonzero(in_time)
+        place = outcome_places(table, outcomes)
+        known = place != NOWHERE
+        where, revision, found = place[known], *(outcomes[n].to_numpy()[known] for n in ("revision", "reward"))
         if revision.any():
-            rising = rising[np.argsort(revision[rising], kind="stable")]  # the highest is set last
+            rising = np.argsort(revision, kind="stable")  # the highest is set last
+            where, found = where[rising], found[rising]
         reward = np.full(table.num_rows, self._window.default_reward)
-        reward[where[rising]] = found[rising]
+        reward[where] = found
         return reward
 
 
@@ -220,10 +220,16 @@ def _batch(table: pa.Table, reward: NDArray[np.float64], known: Names, place: di
     words = pc.list_flatten(table["category"]).combine_chunks().dictionary_encode()
     return TrainingBatch(
         event_ids=pl.Series(pl.from_arrow(table["event_id"])),
-        numeric=pc.list_flatten(table["numeric"]).to_numpy().reshape(rounds, len(known.numeric)),
+        numeric=_flat(table["numeric"]).reshape(rounds, len(known.numeric)),
         category=words.indices.fill_null(-1).to_numpy().reshape(rounds, len(known.category)),
         levels=words.dictionary.cast(pa.string()).to_pylist(),
         action=numbers[actions.indices.to_numpy()],
         propensity=table["propensity"].to_numpy(),
         reward=reward,
     )
+
+
+def _flat(lists: pa.ChunkedArray) -> NDArray[np.float32]:
+    """The numbers of all lists, one after another; NaN where missing."""
+    pieces = [pc.list_flatten(piece).to_numpy(zero_copy_only=False) for piece in lists.chunks]
+    return np.concatenate(pieces, dtype=np.float32, casting="same_kind") if pieces else np.zeros(0, dtype=np.float32)
