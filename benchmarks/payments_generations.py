@@ -4,7 +4,8 @@ Each strategy plays the same worlds: 40,000 payments a generation, feedback late
 uncured ones learn from the last window alone; the remedy learns from up to twelve windows (each round with its own
 propensity), tells apart what has changed from what lasts where the newest window shows a change, starts from its
 parent, explores on FALCON's schedule with a floor, and is held back by the gate where it is clearly worse; the
-ablations take one of these away, or add a trust region.
+ablations take one of these away, or add a trust region. With --break-on-day the remedy is also played by one that is
+told of the break, and the summary says how far the second generation after it falls short of the level before.
 
 The whole table takes hours; --resume goes on with the rows that --json PATH holds already, which are written after
 every world.
@@ -17,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student
 
 from benchmarks import Row, options, report
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.falcon import Falcon
 from models.payments.exploration.inverse_gap import InverseGap
-from models.payments.generations import GenerationParams, play
+from models.payments.generations import FRESH, GenerationParams, play
 from models.payments.oracles.additive import AdditiveParams
 from models.payments.oracles.boosted import BoostedParams
 from models.payments.refit import RefitParams
@@ -43,6 +45,7 @@ def _params(refit: RefitParams, memory: int, **more: bool) -> GenerationParams:
 _ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams(), exploration=Falcon(floor=0.002), held_out=0.15)
 _BOOSTED = replace(_ADDITIVE, oracle=BoostedParams(trees=80))
 _EPSILON, _FLAT, _STEEP = EpsilonGreedy(epsilon=0.1), InverseGap(gamma=200.0), InverseGap(gamma=1000.0)
+TOLD = "remedy, told of the break"
 REMEDY = _params(_ADDITIVE, LONG_MEMORY, adaptive=True, warm=True, gate=True)
 STRATEGIES: dict[str, GenerationParams] = {
     "uncured: boosted, epsilon 0.1, last window": _params(replace(_BOOSTED, exploration=_EPSILON), 1),
@@ -86,7 +89,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.generations, arguments.rounds = 1, 3, 8_000
-    chosen = [name for name in STRATEGIES if not arguments.strategies or _named(name, arguments.strategies)]
+    strategies, broken = dict(STRATEGIES), None
+    if arguments.break_on_day is not None:
+        broken = around(arguments.break_on_day, arguments.rounds)
+        strategies[TOLD] = replace(REMEDY, told=max(broken[1], 2))
+    chosen = [name for name in strategies if not arguments.strategies or _named(name, arguments.strategies)]
     rows: list[Row] = []
     if arguments.resume and arguments.json is not None and arguments.json.exists():
         rows = json.loads(arguments.json.read_text())
@@ -95,7 +102,7 @@ def main() -> None:
             if any(row["strategy"] == strategy and row["seed"] == seed for row in rows):
                 continue
             world = WorldParams(seed=seed, drift_per_day=arguments.drift, break_on_day=arguments.break_on_day)
-            played = replace(STRATEGIES[strategy], generations=arguments.generations, rounds=arguments.rounds)
+            played = replace(strategies[strategy], generations=arguments.generations, rounds=arguments.rounds)
             rows += [
                 {
                     "strategy": strategy,
@@ -109,17 +116,38 @@ def main() -> None:
             ]
             if arguments.resume and arguments.json is not None:
                 arguments.json.write_text(json.dumps(rows))
-    order = list(STRATEGIES)
+    order = [*STRATEGIES, TOLD]
     rows.sort(key=lambda row: (order.index(row["strategy"]), row["seed"], row["generation"]))
     chosen = [name for name in order if any(row["strategy"] == name for row in rows)]
-    report([summary(rows, strategy) for strategy in chosen], None)
+    report([summary(rows, name) | (recovery(rows, name, *broken) if broken else {}) for name in chosen], None)
     report(rows, arguments.json)
     if arguments.plot is not None:
         arguments.plot.write_text(draw({strategy: mean_shares(rows, strategy) for strategy in chosen}))
 
 
 def _named(name: str, words: list[str]) -> bool:
-    return any(name == word if word in STRATEGIES else word in name for word in words)
+    return any(name == word if word in {*STRATEGIES, TOLD} else word in name for word in words)
+
+
+def around(day: float, rounds: int) -> tuple[int, int]:
+    """The last generation that is measured on payments before a break, and the first whose log lies after it."""
+    at = day * 24 * WorldParams().payments_per_hour
+    return int((at - FRESH) // rounds), int(np.ceil(at / rounds)) + 1
+
+
+def recovery(rows: list[Row], strategy: str, last: int, first: int) -> Row:
+    """How far the deployed share of the second generation after a break lies below that of the last one before it,
+    mean and 95 % interval of Student's t over worlds; NaN where fewer than two worlds have both."""
+    before, second = (
+        {row["seed"]: row["deployed_share"] for row in rows if row["strategy"] == strategy and row["generation"] == k}
+        for k in (last, first + 1)
+    )
+    short = np.array([before[seed] - second[seed] for seed in sorted(before.keys() & second.keys())])
+    if len(short) < 2:
+        return dict.fromkeys(("short", "short_lower", "short_upper"), float("nan"))
+    width = float(student.isf(0.025, len(short) - 1) * short.std(ddof=1) / np.sqrt(len(short)))
+    mean = float(short.mean())
+    return {"short": mean, "short_lower": mean - width, "short_upper": mean + width}
 
 
 def summary(rows: list[Row], strategy: str) -> Row:

@@ -8,13 +8,13 @@ from flows.payments_training import Rounds, payments_policy
 from flows.studies import PaymentsStudy
 from models.payments.alarms import by_iteration, generation_health, negative_rates
 from models.payments.calibration import calibration
-from models.payments.net_of_cost import RealisedCosts, known_costs, net_of_cost
 from models.payments.refit import cost_predictions
 from models.payments.trade_off import trade_off_curve
 from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.log.held_out import held_out
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, HEALTH, SEGMENTS, TRADE_OFF, has, keep
+from quaestor.registry.net_of_cost import RealisedCosts, known_costs, net_of_cost
 from quaestor.registry.off_policy import evaluate_off_policy
 from quaestor.registry.realised import keep_realised
 from quaestor.registry.segments import by_segment

@@ -39,6 +39,8 @@ CODE = (
     "quaestor.export.input_schema",
     "quaestor.export.payments_policy",
     "quaestor.export.spec",
+    "quaestor.ope.greedy",
+    "quaestor.ope.objectives",
     "quaestor.randomness",
 )
 """What determines an iteration: changing anything else, such as a screen, retrains nothing."""

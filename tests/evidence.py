@@ -83,8 +83,14 @@ def policy(seed: int = 0) -> Refit:
     return refit(bandit(600, seed).batch, RefitParams(default_action="a0"), 0.1, salt=f"salt {seed}")
 
 
-def register(settings: Settings, made: Refit, name: str = "logistic", parent_id: str | None = None) -> PolicyIteration:
-    """Registers a policy with eight golden rows."""
+def register(
+    settings: Settings,
+    made: Refit,
+    name: str = "logistic",
+    parent_id: str | None = None,
+    refit: dict[str, object] | None = None,
+) -> PolicyIteration:
+    """Registers a policy with eight golden rows; refit: what its study says of refits."""
     golden = pl.DataFrame(
         {
             "event_id": [f"g{n}" for n in range(8)],
@@ -94,7 +100,8 @@ def register(settings: Settings, made: Refit, name: str = "logistic", parent_id:
             "category_level": ["L0", "never seen", None, "L1"] * 2,
         }
     )
-    inputs = Inputs("bandit", name, {"name": name}, {"digest": "data"}, 0, "code")
+    configuration = {"name": name} | ({} if refit is None else {"refit": refit})
+    inputs = Inputs("bandit", name, configuration, {"digest": "data"}, 0, "code")
     files = {GRAPH: made.graph, SPEC: spec_json(made.spec), GOLDEN_ROWS: golden.write_json().encode()}
     return registry.register(settings.store, settings.data, inputs, files, parent_id, settings.actor)
 

@@ -45,6 +45,12 @@ def live_actions(logged: tuple[str, ...], params: ActionParams) -> tuple[str, ..
     return live
 
 
+def refuse_default(action: str, actions: tuple[str, ...]) -> None:
+    """Raises UsageError for a default action that a policy over these actions does not have."""
+    if action not in actions:
+        raise UsageError(f"refit.default_action {action!r} is not an action of the log.{did_you_mean(action, actions)}")
+
+
 def described(actions: tuple[str, ...], params: ActionParams) -> NDArray[np.float64]:
     """Which words describe each action, (action, word): its parts and features, as far as two actions share them."""
     words = [{*name.split(COMBINES), *params.features.get(name, ())} for name in actions]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from models.payments.alarms import AlarmParams, generation_health, negative_rates
 from models.payments.deploy import deploy, in_world_order
-from models.payments.exploration.best import best_eligible
 from models.payments.memory import Memory, fitting_memory
 from models.payments.refit import Refit, RefitParams, refit_on
 from models.payments.windows import Window, window
@@ -21,6 +20,7 @@ from quaestor.export.payments_policy import PaymentsPolicy, draw
 from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.log.batch import LoggedBatch, MaturedBatch
 from quaestor.log.maturity import MaturityParams, judge, matured_batch
+from quaestor.ope.greedy import best_eligible
 from quaestor.randomness import event_keys, uniforms
 from quaestor.registry.off_policy import evaluate_off_policy
 
@@ -35,9 +35,10 @@ class GenerationParams:
     """generations of `rounds` payments each; memory: how many past generations a refit learns from at most.
 
     adaptive: where payments have changed, what changed is learned from the rounds since, or older ones are forgotten,
-    as predicts the newest best. warm: a refit starts from its
-    parent. gate: a candidate that held-out rounds show to be clearly worse is not deployed. trust: the largest share
-    of decisions that one generation may change; a candidate that changes more decides only part of the traffic.
+    as predicts the newest best. told: the first generation whose payments are not what they were, as a refit that need
+    not find out knows it: a yardstick. warm: a refit starts from its parent. gate: a candidate that held-out rounds
+    show to be clearly worse is not deployed. trust: the largest share of decisions that one generation may change; a
+    candidate that changes more decides only part of the traffic.
     """
 
     refit: RefitParams
@@ -47,6 +48,7 @@ class GenerationParams:
     memory: int = 2
     noise_scale: float = 0.1
     adaptive: bool = False
+    told: int | None = None
     warm: bool = False
     gate: bool = False
     trust: float | None = None
@@ -54,6 +56,8 @@ class GenerationParams:
     def __post_init__(self) -> None:
         if min(self.generations, self.rounds, self.memory) < 1:
             raise ValueError("generations, rounds and memory must be 1 or more.")
+        if self.told is not None and self.told < 2:
+            raise ValueError(f"told must be 2 or more, found {self.told}: nothing comes before the first generation.")
         if self.trust is not None and not 0 < self.trust <= 1:
             raise ValueError(f"trust must be in (0, 1], found {self.trust}.")
 
@@ -116,10 +120,14 @@ def play(world: PaymentsWorld, params: GenerationParams, alarms: AlarmParams | N
     for number in range(1, params.generations + 1):
         newest = window(_log(world, params, deployed, number - 1), params.refit.held_out)
         windows = [*windows, newest][-max(params.memory, 2) :]
-        if params.adaptive:
+        kept = min(number, params.memory)
+        if params.told is not None and number >= params.told:
+            since = number - params.told + 1
+            memory = Memory(kept, since if since < kept else 0)
+        elif params.adaptive:
             memory = fitting_memory(windows, memory, params.memory, params.refit)
         else:
-            memory = Memory(min(number, params.memory))
+            memory = Memory(kept)
         fitted = refit_on(
             memory.taught(windows),
             params.refit,

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.actions import ActionParams, described, live_actions
+from models.payments.actions import ActionParams, described, live_actions, refuse_default
 from models.payments.exploration.build import ExplorationParams, rule_of
 from models.payments.exploration.charged import Charged
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
@@ -18,7 +18,6 @@ from models.payments.exploration.rule import Beliefs, Exploration
 from models.payments.exploration.tuning import Tuned, most_exploring
 from models.payments.features import FeatureParams, fit_features
 from models.payments.noisy_rounds import with_noise
-from models.payments.objectives import ObjectiveParams, charged_price, costs_of
 from models.payments.oracles.additive import AdditiveOracle, AdditiveParams
 from models.payments.oracles.fit import OracleParams, fit_oracle
 from models.payments.oracles.fixed import preference
@@ -30,6 +29,7 @@ from quaestor.export.encoding import Features, encode
 from quaestor.export.spec import PaymentsSpec
 from quaestor.log.batch import LoggedBatch, MaturedBatch
 from quaestor.log.held_out import held_out
+from quaestor.ope.objectives import ObjectiveParams, charged_price, costs_of
 from quaestor.randomness import event_keys, stream_seed, uniforms
 from quaestor.store import Store
 from quaestor.store.training import TrainingWindow, names
@@ -127,6 +127,7 @@ def refit_on(
     """The same on rounds that all teach."""
     features = fit_features(training.logged.context, params.features)
     actions = live_actions(training.logged.actions, params.actions)
+    refuse_default(params.default_action, actions)
     learned = training_set(training, features, params, actions, changed_at, weight)
     start = parent.oracle if parent is not None and parent.spec.actions == actions else None
     taught = learned
@@ -164,6 +165,7 @@ def refit_from_store(
     start = parent.oracle if parent is not None and isinstance(parent.oracle, AdditiveOracle) else None
     with store.read() as connection:
         live = live_actions(names(connection, window.system).actions, params.actions)
+    refuse_default(params.default_action, live)
     if parent is not None and parent.spec.actions != live:
         start = None
     made = fit_from_store(store, window, params.oracle, params.features, params.actions, params.held_out, start)
@@ -269,6 +271,7 @@ def rule_of_thumb(
     salt: str,
 ) -> Refit:
     """The team's own rule as a policy: preferred actions in order, any eligible one with probability ε."""
+    refuse_default(default_action, actions)
     spec = PaymentsSpec("payments", system, actions, default_action, Features((), ()), 0.0, salt)
     oracle = preference(order, actions)
     return Refit(oracle, spec, policy_graph(oracle, EpsilonGreedy(epsilon=epsilon), spec))

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import best_eligible
-from models.payments.objectives import ObjectiveParams, costs_of
 from quaestor.log.batch import MaturedBatch
 from quaestor.ope.dr import dr
+from quaestor.ope.greedy import best_eligible
 from quaestor.ope.interval import Interval, normal_interval, paired_interval
+from quaestor.ope.objectives import ObjectiveParams, costs_of
 from quaestor.ope.target_rounds import target_rounds
 
 POINTS = 15

@@ -131,8 +131,9 @@ class Steepest:
                     seen = Encoded(numeric, replay.contexts.category)
                     probabilities = policy.probabilities(seen, replay.eligible, noise)
                     gradient[:, feature] += sign * np.einsum("ra,ra->r", probabilities, replay.success)
-        length = np.sqrt(np.square(gradient).reshape(-1, payments * width).sum(axis=1))
-        scaled = gradient.reshape(-1, payments * width) / np.maximum(length, 1e-30)[:, None]
+        whole = gradient.reshape(len(gradient) // payments, payments * width)
+        length = np.sqrt(np.square(whole).sum(axis=1))
+        scaled = whole / np.maximum(length, 1e-30)[:, None]
         return -self.budget * scaled.reshape(gradient.shape)
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from models.payments.objectives import ObjectiveParams
 from models.payments.trade_off import trade_off_curve
 from quaestor.export.from_iteration import export_iteration
 from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.log.batch import LoggedBatch
 from quaestor.log.ingest import ingest_file
+from quaestor.ope.objectives import ObjectiveParams
 from quaestor.registry.gate import GateParams
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, GATE, SEGMENTS, TRADE_OFF, judge_iteration, keep

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.payments.exploration.bagging import Bagging
-from models.payments.exploration.best import best_eligible
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.falcon import Falcon
 from models.payments.exploration.fast_inverse_gap import FastInverseGap
@@ -36,6 +35,7 @@ from quaestor.errors import UsageError
 from quaestor.export.encoding import Encoded, Features, encode
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.spec import PaymentsSpec
+from quaestor.ope.greedy import best_eligible
 from tests.rounds import bandit
 
 SMALL = AdditiveParams(terms=0)

@@ -8,15 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import (
-    add_best,
-    add_rest_to_best,
-    best_eligible,
-    refuse_floor,
-    rest_to_best,
-)
+from models.payments.exploration.best import add_best, add_rest_to_best, refuse_floor, rest_to_best
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
+from quaestor.ope.greedy import best_eligible
 
 _LEAST = 1e-9
 

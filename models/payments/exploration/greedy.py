@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, best_eligible
+from models.payments.exploration.best import add_best
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
+from quaestor.ope.greedy import best_eligible
 
 
 @dataclass(frozen=True)

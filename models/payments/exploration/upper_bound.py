@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, add_floored, best_eligible, floored, refuse_floor
+from models.payments.exploration.best import add_best, add_floored, floored, refuse_floor
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
+from quaestor.ope.greedy import best_eligible
 
 
 @dataclass(frozen=True)

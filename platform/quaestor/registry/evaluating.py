@@ -13,11 +13,13 @@ from quaestor.export.replay import predicted_rewards, target_probabilities
 from quaestor.export.spec import PaymentsSpec, read_spec
 from quaestor.log.held_out import held_out
 from quaestor.log.maturity import MaturityParams, judge, matured_batch
+from quaestor.ope.objectives import ObjectiveParams
 from quaestor.registry import iteration as registry
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Verdict
 from quaestor.registry.iteration import PolicyIteration
 from quaestor.registry.judging import EVALUATION, GATE, SEGMENTS, judge_iteration, keep
+from quaestor.registry.net_of_cost import net_of_cost
 from quaestor.registry.off_policy import DOUBLY_ROBUST, Method, evaluate_off_policy
 from quaestor.registry.realised import keep_realised
 from quaestor.registry.segments import by_segment
@@ -50,10 +52,11 @@ def evaluate_pair(
 ) -> Judged:
     """Evaluates and judges the iterations whose ids start with these names, and keeps both.
 
-    Payments policies are read from the matured rounds that taught neither, as of a moment in UTC. Order policies
-    are played by their study's flow, and what it found is judged again. params: the gate, by default the one of the
-    study that the candidate, or else the incumbent, was last judged by. Raises UsageError for iterations of
-    different systems, equal ones, or ones that cannot be compared from here.
+    Payments policies are read from the matured rounds that taught neither, as of a moment in UTC, and judged by reward
+    net of cost where the study of the candidate, or else of the incumbent, has an objective. Order policies are played
+    by their study's flow, and what it found is judged again. params: the gate, by default the one of the study that the
+    candidate, or else the incumbent, was last judged by. Raises UsageError for iterations of different systems, equal
+    ones, or ones that cannot be compared from here.
     """
     new, old = (registry.get(store, data_folder, name) for name in (candidate, incumbent))
     system = new.inputs.system
@@ -101,6 +104,11 @@ def _from_log(
     as_of: datetime,
     method: Method,
 ) -> Evaluation:
+    objective = _objective(new) or _objective(old)
+    if objective is not None and method != DOUBLY_ROBUST:
+        raise UsageError(
+            f"Reward net of cost is estimated doubly robust, not by {method.title}; leave --estimator and --within out."
+        )
     with store.read() as connection:
         decisions = rounds.decisions(connection, new.inputs.system)
         outcomes = rounds.outcomes(connection, new.inputs.system)
@@ -115,9 +123,12 @@ def _from_log(
     parted = by_segment(judged_on, candidate, incumbent, predicted, confidence)
     keep(store, new.iteration_id, SEGMENTS, parted.as_json(), old.iteration_id)
     further = store_checks(store, data_folder, judged_on.logged)
-    return evaluate_off_policy(
+    evaluation = evaluate_off_policy(
         judged_on, candidate, incumbent, predicted, old.iteration_id, confidence, further, method
     )
+    if objective is None:
+        return evaluation
+    return net_of_cost(evaluation, judged_on, candidate, incumbent, predicted, objective)[0]
 
 
 def _played(store: Store, new: PolicyIteration, old: PolicyIteration) -> Evaluation:
@@ -140,6 +151,20 @@ def _decides_payments(iteration: PolicyIteration) -> bool:
 def _held_out_share(new: PolicyIteration, old: PolicyIteration) -> float:
     shares = [float(found) for found in (_refit(new).get("held_out"), _refit(old).get("held_out")) if found is not None]
     return min(shares, default=1.0)
+
+
+def _objective(iteration: PolicyIteration) -> ObjectiveParams | None:
+    """What its study counts beside the reward; raises UsageError where an oracle has to learn that first."""
+    found = _refit(iteration).get("objective")
+    if found is None:
+        return None
+    objective = parse(ObjectiveParams, found, "objective")
+    if objective.cost_system is not None:
+        raise UsageError(
+            f"The study of {iteration.iteration_id[:12]} counts what {objective.cost_system!r} says that actions cost, "
+            "which an oracle has to learn; judge it by `quaestor run payments --study FILE`."
+        )
+    return objective
 
 
 def _refit(iteration: PolicyIteration) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Evaluation:
     difference is candidate minus incumbent, paired on the same rounds or demand. pairs: how many.
     estimator and evaluated_on say how and on what. others holds the difference by further estimators.
     overlap is None where the policies were simulated rather than read from a log. diagnostics: checks of the log.
+    over_budget: a sentence where the candidate surely costs more than its study's budget.
     """
 
     quantity: Literal["cost", "reward"]
@@ -32,6 +33,7 @@ class Evaluation:
     overlap: Overlap | None = None
     incumbent_overlap: Overlap | None = None
     diagnostics: tuple[Diagnosis, ...] = ()
+    over_budget: tuple[str, ...] = ()
 
     @property
     def gain(self) -> tuple[float, float, float]:

@@ -43,10 +43,12 @@ def judge_iteration(
             raise UsageError(f"{iteration_id[:12]} was never evaluated against {incumbent_id[:12]}; evaluate it first.")
         certified = evidence.latest(connection, iteration_id, CERTIFICATE)
         health = evidence.latest(connection, iteration_id, HEALTH, incumbent_id)
+        evaluation = parse(Evaluation, evaluated[1], "evaluation")
+        alarms = [*(health[1]["alarms"] if health else ()), *evaluation.over_budget]
         verdict = gate(
-            parse(Evaluation, evaluated[1], "evaluation"),
+            evaluation,
             parse(Certificate, certified[1], "certificate") if certified else None,
-            tuple(health[1]["alarms"]) if health else (),
+            tuple(dict.fromkeys(alarms)),
             params,
         )
         used = tuple(found[0] for found in (evaluated, certified, health) if found)

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import expit
 
 from models.payments import training_rows
-from models.payments.actions import ActionParams, described, live_actions
+from models.payments.actions import ActionParams, described, live_actions, refuse_default
 from models.payments.features import FeatureParams, fit_features
 from models.payments.oracles.action_prior import ActionPrior, table_posterior
 from models.payments.oracles.additive import AdditiveParams
@@ -148,6 +148,8 @@ def test_what_is_described_and_what_is_live() -> None:
         live_actions(("card", "token"), ActionParams(retired=("tokken",)))
     with pytest.raises(UsageError, match="Every action is retired"):
         live_actions(("card",), ActionParams(retired=("card",)))
+    with pytest.raises(UsageError, match="default_action 'crad' is not an action of the log"):
+        refuse_default("crad", ("card", "token"))
 
 
 def test_a_policy_offers_new_actions_and_no_retired_ones() -> None:

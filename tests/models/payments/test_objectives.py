@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import best_eligible
 from models.payments.exploration.falcon import Falcon
 from models.payments.exploration.greedy import Greedy
 from models.payments.exploration.rule import Beliefs
 from models.payments.exploration.tuning import Tuned, most_exploring
-from models.payments.objectives import ObjectiveParams, price_of, trade_off
 from models.payments.oracles.additive import AdditiveParams
 from models.payments.refit import RefitParams, cost_predictions, refit
 from models.payments.trade_off import trade_off_curve
 from quaestor.errors import UsageError
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.log.batch import MaturedBatch
+from quaestor.ope.greedy import best_eligible
+from quaestor.ope.objectives import ObjectiveParams, price_of, trade_off
 from quaestor.registry.off_policy import evaluate_off_policy
 from tests.rounds import bandit, greedy
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.payments.refit import rule_of_thumb
 from models.smoothing.payments import Bias, PaymentsAttack, Replay, Steepest, biases, episode_rewards
 from quaestor.certification.certificate import CertificateParams, Subject, certify
+from quaestor.export.encoding import Encoded
 from quaestor.export.payments_policy import PaymentsPolicy, draw
 from tests.evidence import policy
 from tests.rounds import bandit
@@ -58,6 +60,17 @@ def test_an_attack_spends_its_budget(budget: float, fitted: PaymentsPolicy, repl
     for attack in attacks:
         spent = np.square(attack(fitted, rows, LENGTH)).reshape(4, -1).sum(axis=1) ** 0.5
         np.testing.assert_allclose(spent, budget, rtol=1e-9, atol=1e-12)
+
+
+def test_a_policy_that_reads_no_numbers_cannot_be_attacked() -> None:
+    rule = rule_of_thumb("s", ("a", "b"), "a", ("b",), 0.5, "salt")
+    nothing = Encoded(np.zeros((100, 0), dtype=np.float32), np.zeros((100, 0), dtype=np.int64))
+    replay = Replay(nothing, np.ones((100, 2), dtype=bool), np.random.default_rng(0).random((100, 2)))
+    attacked, plain = (
+        episode_rewards(PaymentsPolicy(rule.graph, rule.spec), replay, LENGTH, 5, seed=1, attack=attack)
+        for attack in (Steepest(0.2, NOISE_SCALE), None)
+    )
+    assert (attacked == plain).all()
 
 
 def test_no_attack_beats_the_certificate_and_the_gradient_is_the_strongest(

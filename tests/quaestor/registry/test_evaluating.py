@@ -21,13 +21,13 @@ from quaestor.ope.estimators import why_not_alone
 from quaestor.registry import iteration as registry
 from quaestor.registry.evaluating import Judged, evaluate_pair
 from quaestor.registry.gate import GateParams, Stage
-from quaestor.registry.judging import GATE, keep
+from quaestor.registry.judging import EVALUATION, GATE, judge_iteration, keep
 from quaestor.registry.off_policy import Method
 from quaestor.registry.promotion import promote
 from quaestor.registry.served import payments_policy
 from quaestor.settings import Settings
 from quaestor.store import audit
-from tests.evidence import LONG_AFTER, policy, register
+from tests.evidence import LONG_AFTER, evaluation, policy, register
 from tests.rounds import bandit
 
 ROUNDS = 3000
@@ -122,6 +122,35 @@ def test_other_methods_decide_or_are_refused(settings: Settings, tmp_path: Path,
     assert any("cannot decide alone" in reason for reason in refused.verdict.reasons)
     with pytest.raises(ValueError, match="no estimator 'magic'"):
         Method("magic")
+
+
+def test_what_actions_cost_counts_where_the_study_says_so(
+    settings: Settings, tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    """The same policy under an objective: its gain is net of cost, and a broken budget speaks against it."""
+    ingest(settings, tmp_path, decided(settings, pair[1], pair[1]))
+
+    def under(**objective: object) -> Judged:
+        costs = {"a0": 0.4, "a1": 0.1, "a2": 0.0, "a3": 0.2}
+        refit = {"objective": {"costs": costs, **objective}}
+        made = register(settings, policy(1), f"under {sorted(objective.items())}", refit=refit)
+        return evaluated(settings, (made.iteration_id, pair[1]))
+
+    net = under(price=2.0).evaluation
+    assert net.unit == "reward net of cost (at 2) a round"
+    parts = net.others["reward alone"].value - 2.0 * net.others["cost alone"].value
+    assert net.difference.value == pytest.approx(parts, abs=1e-12)
+    assert net.others["cost alone"].value != 0
+    assert net.over_budget == ()
+    (sentence,) = under(price=2.0, budget=0.02).evaluation.over_budget
+    assert "the budget is 0.02" in sentence
+    told = evaluation()
+    keep(settings.store, pair[0], EVALUATION, replace(told, over_budget=(sentence,)).as_json(), told.incumbent_id)
+    verdict, _ = judge_iteration(settings.store, "bandit", pair[0], told.incumbent_id, LENIENT, "ann")
+    assert (verdict.stage, verdict.reasons) == (Stage.REJECT, (sentence,))
+    with pytest.raises(UsageError, match="counts what 'fraud' says that actions cost"):
+        under(cost_system="fraud")
+    assert evaluated(settings, pair).evaluation.unit == "reward a round"
 
 
 def test_the_gate_of_the_study_is_not_forgotten(settings: Settings, tmp_path: Path, pair: tuple[str, str]) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import best_eligible
 from quaestor.errors import UsageError
+from quaestor.ope.greedy import best_eligible
 from quaestor.study import did_you_mean
 
 STEPS = 60

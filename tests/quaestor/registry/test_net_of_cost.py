@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from models.payments.net_of_cost import CostSide, RealisedCosts, known_costs, net_of_cost
-from models.payments.objectives import ObjectiveParams
 from quaestor.ope.interval import Interval
+from quaestor.ope.objectives import ObjectiveParams
 from quaestor.registry.evaluation import Evaluation
 from quaestor.registry.gate import GateParams, Stage, gate
+from quaestor.registry.net_of_cost import CostSide, RealisedCosts, known_costs, net_of_cost
 from quaestor.registry.off_policy import evaluate_off_policy
 from tests.rounds import Bandit, bandit, greedy
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.objectives import ObjectiveParams, charged_price, costs_of
 from quaestor.log.batch import MaturedBatch
 from quaestor.ope.contributions import Contributions, from_terms
 from quaestor.ope.dr import dr
 from quaestor.ope.interval import Interval, normal_interval
+from quaestor.ope.objectives import ObjectiveParams, charged_price, costs_of
 from quaestor.ope.target_rounds import target_rounds
 from quaestor.registry.evaluation import Evaluation
+from quaestor.registry.off_policy import DOUBLY_ROBUST
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def net_of_cost(
 
     candidate and incumbent (round, action) are probabilities, predicted (round, action) rewards. The price is the
     declared one, or the smallest at which the greedy policy keeps within the budget on these rounds. The differences
-    in reward and in cost alone stand beside the one that decides.
+    in reward and in cost alone stand beside the one that decides; a budget that is surely broken is said with it.
     """
     known = {name: cost for name, cost in objective.costs.items() if name in batch.logged.actions}
     fixed = costs_of(batch.logged.actions, ObjectiveParams(known))
@@ -82,8 +83,11 @@ def net_of_cost(
     earned = [dr(target_rounds(batch, target, predicted)) for target in (candidate, incumbent)]
     spent = [cost(target) for target in (candidate, incumbent)]
     new, old = (from_terms(r.terms - price * c.terms) for r, c in zip(earned, spent, strict=True))
+    side = CostSide(price, normal_interval(spent[0], confidence))
     judged = replace(
         evaluation,
+        estimator=DOUBLY_ROBUST.title,
+        over_budget=side.alarms(objective),
         unit=f"reward net of cost (at {price:.4g}) a round",
         candidate=normal_interval(new, confidence),
         incumbent=normal_interval(old, confidence),
@@ -93,4 +97,4 @@ def net_of_cost(
             "cost alone": normal_interval(spent[0].minus(spent[1]), confidence),
         },
     )
-    return judged, CostSide(price, normal_interval(spent[0], confidence))
+    return judged, side
