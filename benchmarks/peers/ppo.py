@@ -1,7 +1,6 @@
 """PPO of Stable-Baselines3 on our simulator; run by `gradient_reliability` in the peer's Python.
 
-Environments are those of models/inventory/gymnasium_env.py, played side by side: one step of all of them is one of the
-simulator, which is a batch of scenarios anyway.
+Environments are those of models/inventory/gymnasium_env.py, all played by one step of its vector environment.
 """
 
 from __future__ import annotations
@@ -12,18 +11,13 @@ import math
 import sys
 from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3 import PPO  # type: ignore[import-not-found, unused-ignore]
 from stable_baselines3.common.vec_env import VecEnv  # type: ignore[import-not-found, unused-ignore]
 
 from benchmarks.peers import plain_policy as plain
-from benchmarks.peers.plain_policy import PERIODS, Plain, Task, flat, task
-from models.inventory.dynamics import step
-from models.inventory.feasibility import ration
-from models.inventory.gymnasium_env import InventoryEnv
-from models.inventory.scenarios import drawn_scenarios
-from quaestor.randomness import stream_seed
+from benchmarks.peers.plain_policy import PERIODS, Plain, Task, task
+from models.inventory.gymnasium_env import InventoryVectorEnv
 
 ENVIRONMENTS = 16
 
@@ -67,22 +61,16 @@ class _Mode(torch.nn.Module):
 
 
 class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
-    """As many environments as the library steps at once, all in the same period of their episodes."""
+    """The adapter's vector environment, as the library asks for it."""
 
     def __init__(self, problem: Task, seed: int) -> None:
-        self._problem, self._layout, self._seed = problem, problem.layout.relaxed(), seed
-        one = InventoryEnv(self._layout, problem.law, PERIODS, seed)
+        self._games = InventoryVectorEnv(problem.layout.relaxed(), problem.law, PERIODS, ENVIRONMENTS, seed)
         self.render_mode = None
-        super().__init__(ENVIRONMENTS, one.observation_space, one.action_space)
-        self._episode = 0
+        super().__init__(ENVIRONMENTS, self._games.single_observation_space, self._games.single_action_space)
 
     def reset(self) -> Any:
         """Starts an episode of every environment."""
-        own = stream_seed(self._seed, "episodes side by side", self._episode)
-        self._scenarios = drawn_scenarios(self._layout, self._problem.law, ENVIRONMENTS, PERIODS, 0, own)
-        self._episode += 1
-        self._period, self._state = 0, self._scenarios.start
-        return self._seen()
+        return self._games.reset()[0]
 
     def step_async(self, actions: Any) -> None:
         """Takes the orders of every environment."""
@@ -90,23 +78,11 @@ class SideBySide(VecEnv):  # type: ignore[misc, unused-ignore]
 
     def step_wait(self) -> Any:
         """Plays a period of every environment."""
-        with torch.no_grad():
-            desired = torch.as_tensor(self._actions).clamp(min=0) * self._problem.scale
-            orders = ration(self._layout, desired, self._state.on_hand)
-            demand = self._scenarios.demand[:, :, self._period]
-            self._state, cost = step(self._layout, self._state, orders, demand)
-        self._period += 1
-        seen = self._seen()
+        seen, rewards, _, truncated, told = self._games.step(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(ENVIRONMENTS)]
-        rewards = -(cost.total / self._layout.stores).numpy()
-        over = self._period == PERIODS
-        if over:  # by truncation: the library goes on from its own estimate of what follows
-            infos = [{"terminal_observation": row, "TimeLimit.truncated": True} for row in seen]
-            seen = self.reset()
-        return seen, rewards, np.full(ENVIRONMENTS, over), infos
-
-    def _seen(self) -> Any:
-        return flat(self._state.on_hand, self._state.in_transit, self._problem.scale).numpy()
+        if "final_obs" in told:  # truncated: the library goes on from its own estimate of what follows
+            infos = [{"terminal_observation": last, "TimeLimit.truncated": True} for last in told["final_obs"]]
+        return seen, rewards, truncated, infos
 
     def close(self) -> None:
         """Nothing is open."""

@@ -10,7 +10,7 @@ pytest.importorskip("gymnasium", reason="the optional package gymnasium is not i
 
 from gymnasium.utils.env_checker import check_env
 
-from models.inventory.gymnasium_env import InventoryEnv
+from models.inventory.gymnasium_env import InventoryEnv, InventoryVectorEnv
 from models.inventory.instances import one_warehouse_lost
 from models.inventory.layout import Layout, layout_of
 from models.inventory.observation import Observation
@@ -60,3 +60,33 @@ def test_a_seed_starts_the_same_episodes_again_and_episodes_differ() -> None:
     again, _ = one.reset(seed=9)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, second)
+
+
+def test_scenarios_side_by_side_cost_what_the_rollout_costs_and_go_on_with_the_next_episode() -> None:
+    count, scale = 4, float(np.mean(INSTANCE.demand.mean))
+    actions = np.random.default_rng(0).uniform(-1, 3, (PERIODS, count, LAYOUT.edges)).astype(np.float32)
+
+    class Recorded:
+        window = 0
+        period = -1
+
+        def __call__(self, layout: Layout, observation: Observation) -> torch.Tensor:
+            self.period += 1
+            return torch.from_numpy(actions[self.period]).clamp(min=0) * scale
+
+    many = InventoryVectorEnv(LAYOUT, INSTANCE.demand, PERIODS, count, seed=5)
+    first, _ = many.reset()
+    played = [many.step(action) for action in actions]
+    scenarios = drawn_scenarios(LAYOUT, INSTANCE.demand, count, PERIODS, 0, stream_seed(5, "gymnasium episode", 0))
+    costs = rollout(LAYOUT, Recorded(), scenarios) / LAYOUT.stores
+    assert -np.stack([rewards for _, rewards, *_ in played], axis=1) == pytest.approx(costs.numpy(), rel=1e-5)
+    assert [bool(truncated.all()) for *_, truncated, _ in played] == [False] * (PERIODS - 1) + [True]
+    seen, *_, told = played[-1]
+    assert told["final_obs"].shape == seen.shape == first.shape
+    assert not np.array_equal(seen, first)  # the next episode's opening, not the last one's
+    assert np.array_equal(many.reset(seed=5)[0], first)
+
+
+def test_side_by_side_one_seed_draws_all() -> None:
+    with pytest.raises(TypeError, match="one seed for all"):
+        InventoryVectorEnv(LAYOUT, INSTANCE.demand, PERIODS, 2, seed=5).reset(seed=[1, 2])
