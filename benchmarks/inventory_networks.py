@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import Row, kept, options, report, resumable
-from models.inventory.hdpo import HDPOParams, mean_cost, train
+from models.inventory.hdpo import HDPOParams, mean_cost, segments_of, train
 from models.inventory.instances import Instance, many_warehouses_lost, one_warehouse_lost, transshipment
 from models.inventory.layout import Layout, layout_of
 from models.inventory.policies.base_stock import BaseStockParams
@@ -36,6 +36,8 @@ CLASSICAL: dict[str, PolicyParams] = {
     "capped base stock": CappedBaseStockParams(window=0),
 }
 WARMUP, PERIODS = 30, 50
+BATCH, SEGMENTS, SHUFFLES = 128, 8, 5
+DEV_PERIODS = 400
 TEST_WARMUP, TEST_PERIODS = 60, 400
 SAMPLES = (16, 256, 8192)
 FRESH = 0
@@ -144,27 +146,28 @@ def _cost(layout: Layout, instance: Instance, fit: Fit, steps: int, seed: int) -
         return drawn_scenarios(layout, instance.demand, batch, periods, 0, stream_seed(seed, what))
 
     learned = isinstance(fit.params, GraphParams | MLPParams)
-    batch = min(128, fit.scenarios) if fit.scenarios else 128
-    if fit.scenarios:  # the same scenarios over and over, whole episodes
-        epochs = max(1, steps * batch // fit.scenarios)
-        source, segment = drawn("train", fit.scenarios, WARMUP + PERIODS), None
-    else:
-        epochs, segment = max(2, steps // 8), PERIODS
+    batch = min(BATCH, fit.scenarios) if fit.scenarios else BATCH
+    recorded = WARMUP + PERIODS
+    # Recorded periods are independent here: an epoch meets them SHUFFLES times over, and goes through them in segments.
+    episode = SHUFFLES * recorded if fit.scenarios else WARMUP + SEGMENTS * PERIODS
+    steps_an_epoch = max(1, fit.scenarios // batch) * len(segments_of(WARMUP, episode, PERIODS))
+    epochs = max(1 if fit.scenarios else 2, round(steps / steps_an_epoch))
     params = HDPOParams(
         epochs=epochs,
         batch=batch,
         learning_rate=1e-2 if learned else 5e-2,
-        segment=segment,
+        segment=PERIODS,
+        shuffles=SHUFFLES if fit.scenarios else 0,
         scale_exponent=0.0,
         patience=epochs,
         seed=seed,
     )
     policy = build_policy(fit.params, layout, float(np.mean(instance.demand.mean)), stream_seed(seed, "weights"))
-    dev = drawn("dev", 256, WARMUP + PERIODS)
+    dev = drawn("dev", 256, WARMUP + DEV_PERIODS)
     if fit.scenarios:
-        train(policy, layout, source, dev, params, WARMUP)
+        train(policy, layout, drawn("train", fit.scenarios, recorded), dev, params, WARMUP)
     else:
-        train(policy, layout, lambda epoch: drawn(f"epoch {epoch}", batch, WARMUP + 8 * PERIODS), dev, params, WARMUP)
+        train(policy, layout, lambda epoch: drawn(f"epoch {epoch}", batch, episode), dev, params, WARMUP)
     test = drawn("test", 1024, TEST_WARMUP + TEST_PERIODS)
     return np.asarray(mean_cost(layout, policy, test, TEST_WARMUP).double().numpy())
 

@@ -28,6 +28,8 @@ class HDPOParams:
     learning_rate falls to 0 on a cosine over `epochs`. patience: epochs without a better dev cost before stopping.
     segment: periods between two steps of the optimiser; an episode goes on from where the segment before it ended,
     and no gradient flows from one to the next (absent: one step an episode).
+    shuffles: for demand that is independent between periods, how many times an epoch plays through each scenario's
+    periods, in ever new orders, so that no sequence can be learned by heart (0: once, as recorded).
     scale_exponent: a scenario's loss is divided by its mean demand to this power, so that large products do not
     drown small ones in the gradient (0 weighs them by cost, 1 by relative cost). execution: how rollouts are computed
     (see rollout.Execution). precision: mixed multiplies in bfloat16 on a GPU while learning
@@ -40,6 +42,7 @@ class HDPOParams:
     gradient_norm: float = 1.0
     patience: int = 20
     segment: int | None = None
+    shuffles: int = 0
     scale_exponent: float = 0.5
     seed: int = 0
     execution: Execution = "auto"
@@ -48,6 +51,8 @@ class HDPOParams:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.segment or 1) < 1:
             raise ValueError("epochs, batch, patience and segment must be 1 or more.")
+        if self.shuffles < 0:
+            raise ValueError(f"shuffles must be 0 or more, found {self.shuffles}.")
         if not (self.learning_rate > 0 and self.gradient_norm > 0):
             raise ValueError("learning_rate and gradient_norm must be above 0.")
 
@@ -125,7 +130,8 @@ def train(
         if number - 1 - best_epoch >= params.patience:
             break
         scenarios = train_scenarios(number) if callable(train_scenarios) else train_scenarios
-        train_cost = _one_epoch(learner, layout.relaxed(), scenarios, optimiser, params, warmup, number)
+        met = as_met(scenarios, params, number)
+        train_cost = _one_epoch(learner, layout.relaxed(), met, optimiser, params, warmup, number)
         dev_cost = _dev_cost(layout, policy, dev_scenarios, params.execution, warmup)
         if not math.isfinite(dev_cost):
             raise TrainingDivergedError(f"The dev cost of epoch {number} is {dev_cost}. {_WHAT_TO_DO}")
@@ -221,6 +227,13 @@ def shuffled(count: int, seed: int, epoch: int) -> Tensor:
     """Row numbers in the order in which an epoch meets them, (row,)."""
     seed = stream_seed(seed, "hdpo batches", epoch)
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def as_met(scenarios: Scenarios, params: HDPOParams, epoch: int) -> Scenarios:
+    """The scenarios as an epoch plays them."""
+    if not params.shuffles:
+        return scenarios
+    return scenarios.shuffled(params.shuffles, stream_seed(params.seed, "hdpo shuffles", epoch))
 
 
 def loss_weight(scenarios: Scenarios, exponent: float) -> Tensor:

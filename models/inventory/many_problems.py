@@ -17,6 +17,7 @@ from models.inventory.hdpo import (
     Epoch,
     HDPOParams,
     TrainingDivergedError,
+    as_met,
     learning_rate,
     loss_weight,
     segments_of,
@@ -67,6 +68,8 @@ def train_many(
         going_on = [k for k in range(count) if number - 1 - best[k] < params.patience]
         if not going_on:
             break
+        if params.shuffles:
+            known = _together([as_met(scenarios, params, number) for scenarios in train_scenarios])
         costs = _one_epoch(template, weights, learned, relaxed, known, emphasis, optimiser, params, warmup, number)
         with torch.no_grad():
             cost, _ = _play(template, weights, _rows(layout, dev.batch // count), dev, params)

@@ -12,6 +12,7 @@ from torch import Tensor
 from models.inventory.demand_law import DemandLaw
 from models.inventory.dynamics import State
 from models.inventory.layout import Layout
+from quaestor.errors import UsageError
 from quaestor.randomness import generator
 
 
@@ -58,6 +59,24 @@ class Scenarios:
             start.in_transit,
             self.history,
         )
+
+    def shuffled(self, times: int, seed: int) -> Scenarios:
+        """Every scenario's periods, the known ones too, `times` over and each time in another order, stores together.
+
+        What happens in a period is as likely as before where demand is independent between periods. Raises UsageError
+        where there is a calendar, which would no longer fit the demand.
+        """
+        if self.calendar.shape[1]:
+            raise UsageError(
+                f"Periods of demand are shuffled, but {self.calendar.shape[1]} calendar features say when each of them "
+                "was; set hdpo.shuffles to 0."
+            )
+        batch, stores, periods = self.demand.shape
+        chance = generator(seed, "shuffled periods")
+        order = chance.random((batch, times, periods), dtype=np.float32).argsort(axis=2).reshape(batch, 1, -1)
+        index = torch.from_numpy(order).to(self.demand.device).expand(-1, stores, -1)
+        calendar = self.calendar.new_zeros(times * periods, 0)
+        return Scenarios(self.demand.gather(2, index), calendar, self.on_hand, self.in_transit, self.history)
 
     def to(self, device: torch.device | str) -> Scenarios:
         """The same scenarios on a device."""

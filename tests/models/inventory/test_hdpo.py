@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
+from models.inventory.demand_law import DemandLaw
 from models.inventory.hdpo import Checkpoint, HDPOParams, TrainingDivergedError, mean_cost, segments_of, train
 from models.inventory.layout import Layout, layout_of
 from models.inventory.policies.base_stock import BaseStockParams
@@ -19,7 +20,7 @@ from models.inventory.policies.graph import GraphParams
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.policies.newsvendor import NewsvendorParams
 from models.inventory.rollout import rollout
-from models.inventory.scenarios import Scenarios
+from models.inventory.scenarios import Scenarios, drawn_scenarios
 from quaestor.errors import QuaestorError
 from tests.models.inventory.networks import gamma_scenarios, one_store, two_level
 
@@ -54,6 +55,21 @@ class SwitchedOffError(Exception):
 
 def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_shuffled_periods_go_on_bit_for_bit_and_are_not_those_recorded(
+    layout: Layout,
+) -> None:
+    params, member = replace(PARAMS, segment=4, shuffles=2), MLPParams(width=8, hidden=1, window=0, calendar=0)
+    law = DemandLaw("normal", (5.0,) * layout.stores, (2.0,) * layout.stores)
+    known, judged_on = (drawn_scenarios(layout, law, 6, 12, 0, seed) for seed in (1, 2))
+    kept: list[Checkpoint] = []
+    final = train(build_policy(member, layout, 6.0, 1), layout, known, judged_on, params, WARMUP, None, kept.append)
+    again = train(build_policy(member, layout, 6.0, 9), layout, known, judged_on, params, WARMUP, kept[1])
+    assert again.curve == final.curve
+    recorded = replace(params, shuffles=0)
+    plain = train(build_policy(member, layout, 6.0, 1), layout, known, judged_on, recorded, WARMUP)
+    assert plain.curve[0].train_cost != final.curve[0].train_cost
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.kind)
@@ -194,7 +210,14 @@ def test_training_lowers_the_cost_and_the_warm_up_does_not_count() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": 0}, {"batch": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"gradient_norm": float("nan")}],
+    [
+        {"epochs": 0},
+        {"batch": 0},
+        {"patience": 0},
+        {"learning_rate": 0.0},
+        {"gradient_norm": float("nan")},
+        {"shuffles": -1},
+    ],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_settings_that_cannot_train_are_refused(wrong: dict[str, float]) -> None:

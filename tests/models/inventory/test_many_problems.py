@@ -35,10 +35,10 @@ def problems() -> tuple[Layout, list[OrderModule], list[Scenarios], list[Scenari
     return with_terms(layout, Terms(**{**shared, "underage_cost": underage})), policies, known, dev
 
 
-@pytest.mark.parametrize("execution", ["eager", "auto"])
-def test_together_as_alone(execution: str) -> None:
+@pytest.mark.parametrize(("execution", "shuffles"), [("eager", 0), ("auto", 0), ("auto", 2)])
+def test_together_as_alone(execution: str, shuffles: int) -> None:
     layout, policies, known, dev = problems()
-    params = replace(PARAMS, execution=execution)  # type: ignore[arg-type]
+    params = replace(PARAMS, execution=execution, shuffles=shuffles)  # type: ignore[arg-type]
     alone = deepcopy(policies)
     curves = []
     for k, policy in enumerate(alone):

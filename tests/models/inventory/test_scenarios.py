@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from models.inventory.demand_law import DemandLaw
 from models.inventory.layout import layout_of
 from models.inventory.observation import observe
 from models.inventory.policies.base_stock import BaseStockParams, BaseStockPolicy
 from models.inventory.problem import problem_from_demand
 from models.inventory.rollout import rollout
-from models.inventory.scenarios import scenarios_from_demand
+from models.inventory.scenarios import drawn_scenarios, scenarios_from_demand
 from quaestor.errors import UsageError
 from tests.models.inventory.networks import gamma_scenarios, two_level
 
@@ -92,3 +93,30 @@ def test_a_problem_cuts_its_windows_by_period_and_scales_by_training_demand() ->
         )
     )
     np.testing.assert_allclose(problem.scale.numpy(), expected, rtol=1e-5)
+
+
+def test_shuffled_periods_are_the_same_periods_in_other_orders_with_stores_together() -> None:
+    layout = layout_of(two_level())
+    scenarios = drawn_scenarios(layout, DemandLaw("poisson", (4.0,) * layout.stores), 3, 9, 4, seed=3)
+    found = scenarios.shuffled(2, seed=1)
+    assert (found.periods, found.history) == (2 * 13 - 4, 4)
+    assert torch.equal(found.on_hand, scenarios.on_hand)
+
+    def sorted_periods(demand: torch.Tensor) -> list[list[list[float]]]:
+        return [sorted(one.T.tolist()) for one in demand]
+
+    laps = found.demand.split(13, dim=2)
+    for lap in laps:
+        assert sorted_periods(lap) == sorted_periods(scenarios.demand)
+        assert not torch.equal(lap, scenarios.demand)
+    assert not torch.equal(*laps)
+    assert torch.equal(found.demand, scenarios.shuffled(2, seed=1).demand)
+    assert not torch.equal(found.demand, scenarios.shuffled(2, seed=2).demand)
+
+
+def test_periods_that_a_calendar_names_are_not_shuffled() -> None:
+    layout = layout_of(two_level())
+    demand = np.full((2, layout.stores, 9), 4.0)
+    scenarios = scenarios_from_demand(layout, demand, np.zeros((9, 1)), 3, seed=0)
+    with pytest.raises(UsageError, match=r"set hdpo\.shuffles to 0"):
+        scenarios.shuffled(1, seed=0)
