@@ -4,7 +4,9 @@ gradients, and by how many scenarios it learned from; costs are on fresh demand 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from models.inventory.yardsticks.network_bound import network_bound
 from models.inventory.yardsticks.transshipment import transshipment_bound
 from quaestor.ope.interval import paired_interval
 from quaestor.randomness import stream_seed
+from quaestor.registry.canonical import digest_of
 
 Floats = NDArray[np.float64]
 GRAPH = GraphParams(window=0, calendar=0, rounds=1)
@@ -40,6 +43,13 @@ BATCH, SEGMENTS, SHUFFLES = 128, 8, 5
 DEV_PERIODS = 400
 TEST_WARMUP, TEST_PERIODS = 60, 400
 SAMPLES = (16, 256, 8192)
+INSTANCES: dict[str, Callable[[Namespace], Instance]] = {
+    "one_warehouse_lost": lambda asked: one_warehouse_lost(asked.stores, asked.seed),
+    "transshipment_backlogged": lambda asked: transshipment(
+        asked.stores, asked.lead_time, asked.underage, asked.correlation, asked.seed
+    ),
+    "many_warehouses_lost": lambda asked: many_warehouses_lost(asked.seed),
+}
 FRESH = 0
 """Stands for scenarios drawn anew in every epoch."""
 
@@ -56,10 +66,14 @@ class Fit:
 def main() -> None:
     """Rows: problem, stores, policy, scenarios (0: ever new), cost (a store and period), lower_bound, gap (to the
     bound, as a share of it), behind_best, behind_lower, behind_upper (cost minus the best policy's of the problem,
-    95 % interval over test scenarios), train_seconds."""
+    95 % interval over test scenarios), from_classical and its interval (the same to the best classical policy),
+    train_seconds."""
     parser = options(__doc__ or "")
-    parser.add_argument("--problem", choices=("one_warehouse_lost", "transshipment_backlogged", "many_warehouses_lost"))
+    parser.add_argument("--problem", choices=INSTANCES)
     parser.add_argument("--stores", type=int, default=3)
+    parser.add_argument("--lead-time", type=int, default=2, help="transshipment: periods from the cross-dock to stores")
+    parser.add_argument("--underage", type=float, default=9.0, help="transshipment: cost a unit and period")
+    parser.add_argument("--correlation", type=float, default=0.5, help="transshipment: of demand between stores")
     parser.add_argument("--samples", action="store_true", help="one_warehouse_lost: learn from 16, 256 and 8,192 too")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
@@ -69,9 +83,10 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     steps = 24 if arguments.quick else arguments.steps
     rows = []
-    for problem, instance in _instances(arguments.stores, arguments.seed).items():
+    for problem, make in INSTANCES.items():
         if arguments.problem not in (None, problem):
             continue
+        instance = make(arguments)
         fits = [Fit("graph", GRAPH, FRESH), *(Fit(name, params, FRESH) for name, params in CLASSICAL.items())]
         if not arguments.quick:
             fits += [Fit("mlp", MLP, FRESH)]
@@ -82,17 +97,9 @@ def main() -> None:
     report(rows, arguments.json)
 
 
-def _instances(stores: int, seed: int) -> dict[str, Instance]:
-    return {
-        "one_warehouse_lost": one_warehouse_lost(stores, seed),
-        "transshipment_backlogged": transshipment(stores, 2, 9.0, 0.5, seed),
-        "many_warehouses_lost": many_warehouses_lost(seed),
-    }
-
-
 def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed: int, keep: Path | None) -> list[Row]:
     layout = layout_of(instance.network)
-    name = f"{problem}-{layout.stores}-{steps}-{seed}"
+    name = f"{problem}-{digest_of(asdict(instance))[:12]}-{steps}-{seed}"
     bound = float(kept(keep, f"{name}-bound", lambda: _bound(problem, instance)))
     costs, took = [], []
     for fit in fits:
@@ -106,10 +113,11 @@ def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed
         took.append(seconds)
         print(f"{problem}: {fit.name} ({fit.scenarios or 'fresh'}) {costs[-1].mean():.4f}", flush=True)
     _say_samples({(fit.name, fit.scenarios): cost for fit, cost in zip(fits, costs, strict=True)})
-    best = min(costs, key=lambda cost: float(cost.mean()))
+    best = min(costs, key=np.mean)
+    classical = min((cost for fit, cost in zip(fits, costs, strict=True) if fit.name in CLASSICAL), key=np.mean)
     rows = []
     for fit, cost, seconds in zip(fits, costs, took, strict=True):
-        behind = paired_interval(cost - best)
+        behind, from_classical = paired_interval(cost - best), paired_interval(cost - classical)
         rows.append(
             {
                 "problem": problem,
@@ -122,6 +130,9 @@ def _compare(problem: str, instance: Instance, fits: list[Fit], steps: int, seed
                 "behind_best": behind.value,
                 "behind_lower": behind.lower,
                 "behind_upper": behind.upper,
+                "from_classical": from_classical.value,
+                "from_classical_lower": from_classical.lower,
+                "from_classical_upper": from_classical.upper,
                 "train_seconds": seconds,
             }
         )

@@ -5,6 +5,7 @@ The gap is paired: the learned and the optimal policy meet the same demand, in w
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from models.inventory.yardsticks.echelon_levels import EchelonLevelsPolicy
 from models.inventory.yardsticks.grid_demand import normal_on_grid
 from models.inventory.yardsticks.order_table import OrderTablePolicy
 from models.inventory.yardsticks.value_iteration import lost_sales_optimum, poisson_pmf
+from quaestor.errors import UsageError
 from quaestor.ope.interval import paired_interval
 from quaestor.randomness import stream_seed
 
@@ -59,6 +61,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
+    if arguments.lead_time is not None and arguments.lead_time < 1:
+        parser.error(f"--lead-time must be 1 or more periods, found {arguments.lead_time}.")
+    if arguments.underage is not None and not 0 < arguments.underage < float("inf"):
+        parser.error(f"--underage must be above 0, found {arguments.underage}.")
     torch.set_num_threads(arguments.threads)
     rows = []
     for name, problem in PROBLEMS.items():
@@ -66,11 +72,17 @@ def main() -> None:
             continue
         leads = problem.lead_times[:1] if arguments.quick else problem.lead_times
         costs = UNDERAGE[1:2] if arguments.quick else UNDERAGE
-        for lead_time in (arguments.lead_time,) if arguments.lead_time else leads:
-            for underage in (arguments.underage,) if arguments.underage else costs:
-                row = _cell(name, problem, lead_time, underage, arguments.seed, 6 if arguments.quick else 15)
+        for lead_time in leads if arguments.lead_time is None else (arguments.lead_time,):
+            for underage in costs if arguments.underage is None else (arguments.underage,):
+                try:
+                    row = _cell(name, problem, lead_time, underage, arguments.seed, 6 if arguments.quick else 15)
+                except UsageError as error:
+                    print(f"{name}, lead time {lead_time}, underage {underage:g}: {error}", file=sys.stderr, flush=True)
+                    continue
                 print(row, flush=True)
                 rows.append(row)
+    if not rows:
+        sys.exit("No cell has a known optimum.")
     report(rows, arguments.json)
     print(f"mean gap {np.mean([row['gap'] for row in rows]):.3%}, largest {max(row['gap'] for row in rows):.3%}")
 

@@ -22,8 +22,8 @@ from quaestor.errors import UsageError
 FIXED_COST_STEPS = 32
 """Grid cells per standard deviation where orders have a fixed cost: the search is exact on the grid, and slow."""
 
-LONGEST_TABLE = 4
-"""Lead time, in periods, up to which the table of all states of one store is small enough."""
+LONGEST_TABLE = 5
+"""Lead time, in periods, up to which the table of all states of one store is filled within seconds."""
 
 
 @dataclass(frozen=True)

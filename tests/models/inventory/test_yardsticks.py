@@ -55,7 +55,7 @@ def capped_base_stock(level: int, most: int) -> Rule:
     return lambda state: min(max(level - sum(state), 0), most)
 
 
-@pytest.mark.parametrize("lead_time", [1, 2, 3])
+@pytest.mark.parametrize("lead_time", [1, 2, 3, 4])
 @pytest.mark.parametrize("underage", [2.0, 9.0])
 def test_the_table_costs_what_it_promises_and_no_simple_rule_costs_less(lead_time: int, underage: float) -> None:
     optimum = lost_sales_optimum(LUMPY, lead_time, 1.0, underage)
@@ -98,6 +98,11 @@ def test_poisson_probabilities() -> None:
     units = np.arange(len(pmf))
     assert pmf[:3] == pytest.approx(np.exp(-5.0) * np.array([1.0, 5.0, 12.5]), rel=1e-12)
     assert (pmf.sum(), pmf @ units, pmf @ units**2) == pytest.approx((1.0, 5.0, 30.0), rel=1e-10)
+
+
+def test_a_table_that_nobody_can_hold_is_refused_before_it_is_tried() -> None:
+    with pytest.raises(UsageError, match="lead time of 12 there are .* Take a shorter lead time"):
+        lost_sales_optimum(poisson_pmf(5.0), 12, 1.0, 9.0)
 
 
 def test_problems_without_an_optimum_are_refused() -> None:
