@@ -8,7 +8,10 @@ import pytest
 
 from flows.inventory_problem import load_problem
 from flows.studies import read_inventory_study
+from models.inventory.hdpo import mean_cost, train
 from models.inventory.instances import (
+    SERIAL_HOLDING,
+    SERIAL_LEAD_TIMES,
     Instance,
     many_warehouses_lost,
     one_store_backlogged,
@@ -18,7 +21,12 @@ from models.inventory.instances import (
     transshipment,
 )
 from models.inventory.network import read_network
+from models.inventory.policies.build import build_policy
+from models.inventory.yardsticks.clark_scarf import serial_optimum
+from models.inventory.yardsticks.echelon_levels import EchelonLevelsPolicy
+from models.inventory.yardsticks.grid_demand import normal_on_grid
 from quaestor.errors import UsageError
+from quaestor.ope.interval import paired_interval
 from quaestor.settings import Settings
 from tests.conftest import STUDIES
 
@@ -48,6 +56,19 @@ def test_a_study_poses_the_class_it_is_named_after(name: str, settings: Settings
     problem = load_problem(settings, study).problem
     assert problem.test.periods - study.windows.warmup == 100
     assert problem.train.batch == study.drawn.scenarios
+
+
+def test_a_chain_learns_what_its_optimum_costs_with_the_settings_of_its_study(settings: Settings) -> None:
+    study = read_inventory_study(STUDIES / "inventory" / "serial.toml")
+    problem = load_problem(settings, study).problem
+    learned = build_policy(study.policy, problem.layout, problem.typical_demand, seed=1)
+    train(learned, problem.layout, problem.train, problem.dev, study.hdpo, study.windows.warmup)
+    leads, holding = (*SERIAL_LEAD_TIMES, 4)[::-1], SERIAL_HOLDING[::-1]
+    optimum = serial_optimum(normal_on_grid(5.0, 2.0), leads, holding, 9.0)
+    best = EchelonLevelsPolicy(optimum.levels[::-1])
+    costs = [mean_cost(problem.layout, policy, problem.test, study.windows.warmup) for policy in (learned, best)]
+    excess = paired_interval((costs[0] - costs[1]).double().numpy())
+    assert excess.upper < 0.01 * optimum.cost
 
 
 def test_a_law_for_other_stores_is_refused(settings: Settings, tmp_path: Path) -> None:
