@@ -101,7 +101,7 @@ def test_poisson_probabilities() -> None:
 
 
 def test_a_table_that_nobody_can_hold_is_refused_before_it_is_tried() -> None:
-    with pytest.raises(UsageError, match="lead time of 12 there are .* Take a shorter lead time"):
+    with pytest.raises(UsageError, match=r"lead time of 12 there are .* Take a shorter lead time"):
         lost_sales_optimum(poisson_pmf(5.0), 12, 1.0, 9.0)
 
 
