@@ -28,7 +28,7 @@ from quaestor.settings import Settings
 
 SCREENED = 2
 """Episodes in which constant biases and random directions are compared, before the worst meets fresh ones."""
-ATTACKED, FEWEST_ATTACKED, MOST_ATTACKED = 600_000, 4, 100
+ATTACKED, FEWEST_ATTACKED, MOST_ATTACKED = 600_000, 4, 20
 """Products × periods × edges in the fresh episodes of each attack that is reported, and how many these may be."""
 RANDOM_TRIES = 8
 AIMED = 100_000
