@@ -88,7 +88,7 @@ def main() -> None:
     if arguments.quick:
         arguments.trials = min(arguments.trials, 100)
     ratios = np.array(arguments.lam or [0.5, 1.0, 2.0])
-    sizes = arguments.episodes or ([1000] if arguments.quick else [1000, 10_000, 100_000])
+    sizes = arguments.episodes or ([1000] if arguments.quick else [1000, 10_000])
     cells = list(itertools.product(arguments.law or LAWS, sizes))
     one = partial(measure, ratios=ratios, alpha=arguments.alpha, trials=arguments.trials)
     with ProcessPoolExecutor(min(len(cells), len(os.sched_getaffinity(0)))) as pool:

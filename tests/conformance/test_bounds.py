@@ -107,6 +107,15 @@ def test_costs_that_hardly_vary_are_bounded_too(bound: Bound, costs: np.ndarray)
     assert (values <= 1 + 1e-12).all()
 
 
+@pytest.mark.parametrize("alpha", [0.5, 1e-3, 1e-9])
+@pytest.mark.parametrize("episodes", [2, 1999, 2001])
+def test_any_level_and_number_of_episodes_can_be_asked_for(bound: Bound, episodes: int, alpha: float) -> None:
+    costs = stats.beta(2, 5).ppf((np.arange(episodes) + 0.5) / episodes)
+    values = bound(costs, 1.0, RATIOS, alpha)
+    assert (plug_in(costs, 1.0, RATIOS) - 1e-9 <= values).all()
+    assert (values <= 1 + 1e-12).all()
+
+
 def test_the_order_of_a_sorted_file_does_not_matter_much(bound: Bound) -> None:
     costs = stats.beta(2, 5).ppf((np.arange(2000) + 0.5) / 2000)
     shuffled = np.random.default_rng(0).permutation(costs)

@@ -52,6 +52,8 @@ def pointwise_level(episodes: int, alpha: float) -> float:
         return math.log(max(crossed, 1e-300) / alpha)
 
     lowest = math.log(alpha / (20 + 20 * math.log(episodes + 1)))
+    if excess(lowest) > 0:  # rounding hides a crossing as rare as this; a union over the episodes holds in any case
+        return alpha / episodes
     return math.exp(brentq(excess, lowest, math.log(alpha), xtol=1e-9)) * (1 - 1e-6)
 
 
