@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from app.queries.store import NoStoreError
+from app.queries.store import NoStoreError, together
 from app.style import plain
 from quaestor.errors import QuaestorError, StoreBusyError
 from quaestor.settings import Settings
@@ -20,7 +20,8 @@ NOTHING_YET = "There is nothing in the store yet."
 def present(show: Callable[[], None]) -> None:
     """Runs a screen and says in one sentence what kept it from being shown."""
     try:
-        show()
+        with together():
+            show()
     except NoStoreError:
         nothing_yet(NOTHING_YET)
     except StoreBusyError:

@@ -27,7 +27,6 @@ def stale_by(connection: Connection, system: str, iteration_id: str) -> Stale | 
     row = iterations.by_prefix(connection, iteration_id)
     data = json.loads(row.manifest)["data"]
     changed = kept_of_events(
-        connection,
         f"changed since {row.iteration_id}",
         lambda: changed_since(connection, system, data, row.created_at),
     )

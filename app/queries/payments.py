@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from app.queries.store import reading, remembered, remembered_of_events
+from app.queries.store import existing, remembered, remembered_of_events
 from quaestor.export.explanation import Explanation, explain_decision
 from quaestor.settings import Settings
 from quaestor.store import Connection, delays, evidence, rounds
@@ -55,7 +55,5 @@ def systems_deciding(connection: Connection) -> tuple[str, ...]:
 
 def explained(event_id: str, system: str | None) -> Explanation:
     """One decision, derived again; raises UsageError when there is none, or several and no system is given."""
-    with reading():  # says so where there is no store
-        pass
     settings = Settings()
-    return explain_decision(settings.store, settings.data, event_id, system)
+    return explain_decision(existing(settings.store), settings.data, event_id, system)

@@ -19,6 +19,7 @@ from app.queries.evidence import evidence_of
 from app.queries.iterations import Iteration
 from app.queries.moves import Standing, standing
 from app.queries.overview import overview
+from app.queries.store import apart
 from app.roles import Person, SignedOut
 from app.sign_in import may_act, who
 from app.style import plain, short
@@ -183,7 +184,8 @@ def nonces() -> Nonces[Reviewed]:
 def move(asked: Asked) -> None:
     """Carries out what was asked, with the right to do so and the evidence read afresh, and shows what it came to."""
     try:
-        st.session_state[SAID] = carry_out(Settings().store, nonces(), asked, may_act(), utc_now(), look)
+        with apart():
+            st.session_state[SAID] = carry_out(Settings().store, nonces(), asked, may_act(), utc_now(), look)
     except QuaestorError as error:
         st.session_state[FAILED] = str(error)
     st.rerun()

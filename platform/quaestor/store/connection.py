@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _REFUSED = ("could not write file", "permission denied", "read-only file system"
 """What a disk says that takes nothing, while the file may be as good as ever."""
 FORMAT = "v1.5.0"
 """Of new files: older formats take half as long again to write."""
+JUST_NOW = 0.1
+"""Seconds within which a file system may give two writes the same time."""
 _CONFIG = lake.CONFIG | {"storage_compatibility_version": FORMAT}
 
 
@@ -50,6 +53,15 @@ class Store:
             return self.path.exists()
         with lake.reading(self.lake) as connection:
             return applied_version(connection) > 0
+
+    def stamp(self) -> str | None:
+        """What differs once anything was written, told without opening the store; None where that cannot be told: of a
+        lake, of a store that is not there, and of one that was written just now."""
+        if self.lake is not None or not self.path.exists():
+            return None
+        found = [_touched(path) for path in (self.path, self.path.with_name(f"{self.path.name}.wal"))]
+        newest = max(touched for _, _, touched in found)
+        return None if time.time_ns() - newest < JUST_NOW * 1e9 else repr(found)
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -165,6 +177,15 @@ class Store:
                 f"{self.path} cannot be opened as a store: {_first_line(error)} "
                 "Restore it from a backup or move it away."
             ) from None
+
+
+def _touched(path: Path) -> tuple[int, int, int]:
+    """Which file it is, its size, and when it was written (nanoseconds); zeros where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _is_locked(error: BaseException) -> bool:

@@ -21,19 +21,27 @@ def snapshot(connection: duckdb.DuckDBPyConnection) -> str:
 
     Quarantined rows are released, live pointers move, and what is found again is the newest again: all count too.
     """
-    counts = ", ".join(f"(select count(*) from {table})" for table in _GROWING)
-    newest = ", ".join(f"(select max(entry) from {table})" for table in _NUMBERED)
-    row = connection.execute(
-        f"select {counts}, {newest}, (select count(released_at) from quarantine), "
-        "(select list([system, iteration_id, since::varchar] order by system) from live)"
-    ).fetchone()
-    return hashlib.sha256(json.dumps(row).encode()).hexdigest()
+    return _digest(
+        connection,
+        *(f"count(*) from {table}" for table in _GROWING),
+        *(f"max(entry) from {table}" for table in _NUMBERED),
+        "count(released_at) from quarantine",
+        "list([system, iteration_id, since::varchar] order by system) from live",
+    )
 
 
 def events(connection: duckdb.DuckDBPyConnection) -> str:
     """The same of events and iterations alone: evidence, verdicts and moves leave it as it is."""
-    counts = ", ".join(f"(select count(*) from {table})" for table in _EVENTS)
-    row = connection.execute(
-        f"select {counts}, (select count(released_at) from quarantine), (select count(*) from forgotten_hours)"
-    ).fetchone()
+    return _digest(
+        connection,
+        *(f"count(*) from {table}" for table in _EVENTS),
+        "count(released_at) from quarantine",
+        "count(*) from forgotten_hours",
+    )
+
+
+def _digest(connection: duckdb.DuckDBPyConnection, *figures: str) -> str:
+    """The digest of some figures, asked for one by one: in one statement DuckDB plans how to join them for ten times as
+    long as all of them take."""
+    row = [value for figure in figures for value in connection.execute(f"select {figure}").fetchone() or ()]
     return hashlib.sha256(json.dumps(row).encode()).hexdigest()
