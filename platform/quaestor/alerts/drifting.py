@@ -18,7 +18,7 @@ from quaestor.log.maturity import MaturityParams
 from quaestor.store import Connection, iterations, windows
 from quaestor.store.windows import Windows
 
-ROWS = 100_000
+ROWS = 50_000
 """Rounds whose features are compared; of more, a sample is."""
 BINS = 10
 LEVELS = 30

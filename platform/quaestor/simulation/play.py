@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from quaestor.export.inventory_policy import TERMS, InventoryPolicy
 from quaestor.simulation.network import Floats, PlainNetwork, Terms, on_own_terms, on_terms
 from quaestor.simulation.period import Stock, by_node, step
 from quaestor.simulation.scenarios import PlainScenarios
+
+ORDERS_AT_ONCE = 100_000
+"""Orders that a policy is asked for in one go, where several periods are known beforehand."""
+_Inputs: TypeAlias = dict[str, Floats]
 
 
 class Orders(Protocol):
@@ -79,19 +84,48 @@ def orders_beside(
     """What two policies order of the same stock, each (batch, period, edge): the stock is what the other one brought
     about. Raises UsageError as `play_policy` does."""
     on = _network(network, scenarios, Terms())
-    ask, lead, asked = orders_of(policy, on, scenarios), orders_of(other, on, scenarios), list[Floats]()
+    see, lead, seen = _seen_by(policy, on, scenarios), orders_of(other, on, scenarios), list[_Inputs]()
 
     def both(period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats:
-        asked.append(ask(period, stock, past_demand, calendar))
+        seen.append(see(stock, past_demand, calendar))
         return lead(period, stock, past_demand, calendar)
 
     played = play(on, both, scenarios)
-    return np.stack(asked, axis=1), played.orders
+    return _asked(policy, on, scenarios, seen), played.orders
+
+
+def _asked(
+    policy: InventoryPolicy, network: PlainNetwork, scenarios: PlainScenarios, seen: Sequence[_Inputs]
+) -> Floats:
+    """What a policy orders when it sees these inputs, one entry a period: (batch, period, edge). What it sees is known
+    beforehand, so that several periods are asked about at once."""
+    batch, silent = len(scenarios.products), policy.without_noise()
+    at_once = max(1, ORDERS_AT_ONCE // (batch * len(network.source)))
+    parts = []
+    for first in range(0, len(seen), at_once):
+        some = seen[first : first + at_once]
+        inputs = {name: np.concatenate([each[name] for each in some]) for name in some[0]}
+        periods = np.repeat(scenarios.first_period + first + np.arange(len(some)), batch).tolist()
+        parts.append(silent.orders([*scenarios.products] * len(some), periods, inputs).reshape(len(some), batch, -1))
+    return np.concatenate(parts).swapaxes(0, 1)
 
 
 def orders_of(policy: InventoryPolicy, network: PlainNetwork, scenarios: PlainScenarios) -> Orders:
     """A policy as it orders in these scenarios; raises UsageError where it cannot be played in them."""
-    spec, policy = policy.spec, policy.without_noise()
+    see, silent = _seen_by(policy, network, scenarios), policy.without_noise()
+
+    def orders(period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats:
+        periods = [scenarios.first_period + period] * len(scenarios.products)
+        return silent.orders(scenarios.products, periods, see(stock, past_demand, calendar))
+
+    return orders
+
+
+def _seen_by(
+    policy: InventoryPolicy, network: PlainNetwork, scenarios: PlainScenarios
+) -> Callable[[Stock, Floats, Floats], _Inputs]:
+    """What a policy sees of stock, past demand and calendar; raises UsageError where it cannot be played there."""
+    spec = policy.spec
     if spec.places != network.places or len(spec.edges) != len(network.source):
         raise UsageError("This policy was learnt for another network; it cannot be played on this one.")
     if scenarios.opening.on_hand.shape[1] != len(network.places) or scenarios.demand.shape[1] != len(network.stores):
@@ -108,18 +142,17 @@ def orders_of(policy: InventoryPolicy, network: PlainNetwork, scenarios: PlainSc
     if own:
         own["lead_time"] = np.minimum(own["lead_time"], spec.lead)
 
-    def orders(period: int, stock: Stock, past_demand: Floats, calendar: Floats) -> Floats:
+    def see(stock: Stock, past_demand: Floats, calendar: Floats) -> _Inputs:
         known = past_demand.shape[2]
-        inputs = {
+        return own | {
             "on_hand": stock.on_hand,
             "in_transit": stock.seen_in(spec.lead),
             "past_demand": past_demand[:, :, known - spec.window :],
             "calendar": np.broadcast_to(calendar, (batch, len(calendar))),
             "scale": silent,
         }
-        return policy.orders(scenarios.products, [scenarios.first_period + period] * batch, inputs | own)
 
-    return orders
+    return see
 
 
 def _network(network: PlainNetwork, scenarios: PlainScenarios, terms: Terms) -> PlainNetwork:

@@ -116,17 +116,19 @@ def standing(
     row = connection.execute(
         """
         with hours as (select * from round_hours where system = $system),
-        recent as (select decided_at from decisions where system = $system and decided_at <= $as_of
-            and (decided_at >= $as_of_hour or decided_at between $closed_hour and $closed)),
+        known as (select count(*) from decisions where system = $system
+            and decided_at between $as_of_hour and $as_of),
+        closing as (select count(*) from decisions where system = $system
+            and decided_at between $closed_hour and $closed),
         answered as (
             select any_value(decided_at) as decided_at, min(observed_at) as first_at from outcomes
             where system = $system and decided_at between $closed_hour and $closed group by event_id
         )
         select
             coalesce(sum(rounds) filter (delay is null and hour < $as_of_hour), 0)
-                + (select count(*) from recent where decided_at >= $as_of_hour),
+                + (from known),
             coalesce(sum(rounds) filter (delay is null and hour < $closed_hour), 0)
-                + (select count(*) from recent where decided_at between $closed_hour and $closed),
+                + (from closing),
             coalesce(sum(rounds) filter (delay <= $seconds and hour < $closed_hour), 0)
                 + (select count(*) from answered where first_at <= decided_at + $window)
         from hours

@@ -34,8 +34,9 @@ def is_covered(connection: duckdb.DuckDBPyConnection, system: str, windows: Wind
 
 def newest_decision(connection: duckdb.DuckDBPyConnection, system: str, now: datetime) -> datetime | None:
     """When a system last decided, as far as it is not dated after now."""
-    row = connection.execute(
-        "select max(decided_at) from decisions where system = ? and decided_at <= ?", [system, now]
+    row = connection.execute(  # the first of an order is found without reading what is older, a maximum by reading all
+        "select decided_at from decisions where system = ? and decided_at <= ? order by decided_at desc limit 1",
+        [system, now],
     ).fetchone()
     return row[0] if row else None
 
