@@ -60,16 +60,17 @@ def numbered_gains(iterations: Iterable[Iteration]) -> pl.DataFrame:
 
 
 def own_values(iterations: Sequence[Iteration], pair: Evaluation | None) -> pl.DataFrame:
-    """The value of each evaluated iteration: label, value, lower, upper. pair: the evaluation of the first against the
-    second, whose values count where there is one: they are of the same rounds."""
+    """The value of each evaluated iteration: label, who (candidate for the first, incumbent for the second, another),
+    value, lower, upper. pair: the evaluation of the first against the second, whose values count where there is one:
+    they are of the same rounds."""
     found = [(each.label, each.report.evaluation.candidate) for each in iterations if each.report.evaluation]
     if pair is not None:
         first, second = iterations[:2]
         others = [each for each in found if each[0] not in (first.label, second.label)]
         found = [(first.label, pair.candidate), (second.label, pair.incumbent), *others]
-    rows = [(label, each.value, each.lower, each.upper) for label, each in found]
-    schema = {name: of for name, of in _INTERVAL.items() if name != "who"}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    who = dict(zip((each.label for each in iterations), ("candidate", "incumbent"), strict=False))
+    rows = [(label, who.get(label, "another"), each.value, each.lower, each.upper) for label, each in found]
+    return pl.DataFrame(rows, schema=_INTERVAL, orient="row")
 
 
 def gains_with(judged: Iterable[Iteration], pair: Sequence[Iteration], evaluation: Evaluation) -> pl.DataFrame:

@@ -64,6 +64,8 @@ def word_of_iteration(iteration: Iteration) -> Word | None:
 
 def reasons(iteration: Iteration) -> None:
     """Why the gate judged so, and what a person can do now."""
+    if iteration.report.reasons:
+        st.markdown("**Why: what the gate said**")
     for reason in iteration.report.reasons:
         say(f"• {reason}")
     sentence, command = next_step(iteration)

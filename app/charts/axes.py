@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import altair as alt
 
 from app.style import CANDIDATE, INCUMBENT, WORD_COLOURS, WORD_SHAPES, Word
 
-Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
+_TOP = frozenset({"$schema", "config", "datasets"})
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Charts on top of each other, the first at the bottom; independent: channels whose scales they do not share.
+
+    Put together as written out: `alt.layer` copies every chart in depth several times, which takes longer than all the
+    rest of a screen.
+    """
+
+    charts: tuple[alt.Chart, ...]
+    height: int
+    independent: tuple[str, ...] = ()
+
+    def to_dict(self, validate: bool = True) -> dict[str, Any]:
+        """The specification; validate: against the grammar of Vega-Lite."""
+        layers = [chart.to_dict(validate=validate) for chart in self.charts]
+        spec: dict[str, Any] = {"layer": layers, "height": self.height}
+        for layer in layers:  # what belongs to a whole chart; which of it there is, Streamlit decides
+            for name in _TOP & layer.keys():
+                kept = layer.pop(name)
+                spec[name] = {**spec.get(name, {}), **kept} if isinstance(kept, dict) else kept
+        if self.independent:
+            spec["resolve"] = {"scale": dict.fromkeys(self.independent, "independent")}
+        if validate:
+            alt.LayerChart.from_dict(spec, validate=True)
+        return spec
+
+    def to_json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.to_dict())
+
+
+Chart: TypeAlias = alt.Chart | Layers
+
+
+def layered(*charts: alt.Chart, height: int, independent: tuple[str, ...] = ()) -> Layers:
+    """Charts on top of each other, the first at the bottom."""
+    return Layers(charts, height, independent)
+
 
 HEIGHT = 300
 
@@ -23,6 +65,8 @@ WORD_SCALES = (
 )
 POLICY_SHAPES = alt.Scale(domain=POLICIES, range=["diamond", "circle"])
 TOP = alt.Legend(orient="top", title=None, labelLimit=0, symbolLimit=0)
+WRAPPED = alt.Legend(orient="top", title=None, labelLimit=0, symbolLimit=0, columns=2)
+"""Of more names than half a screen is wide."""
 
 
 def above(title: str, form: str = "") -> alt.Axis:

@@ -6,8 +6,10 @@ import altair as alt
 import polars as pl
 
 from app.certified import ATTACK, BARE, BOUND, NOMINAL, PLUG_IN
-from app.charts.axes import FREE, WHOLE, Chart, above, numbers, words
+from app.charts.axes import FREE, WHOLE, Chart, above, layered, numbers, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, SKY
+
+BUDGET = "attack budget B (total ℓ2, unit of the noise)"
 
 
 def certificate_chart(
@@ -28,9 +30,9 @@ def certificate_chart(
     if muted:
         colours = [LIGHT_GREY] * len(lines)
     bound, attack = colours[0], colours[1]
-    legend = alt.Legend(orient="bottom", columns=2, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
+    legend = alt.Legend(orient="bottom", columns=1, title=None, labelLimit=0, symbolType="stroke", symbolSize=400)
     base = alt.Chart(frame).encode(
-        x=alt.X("budget:Q", title="attack budget B (total ℓ2 over an episode, in the unit of the noise)", scale=WHOLE),
+        x=alt.X("budget:Q", axis=alt.Axis(title=BUDGET, tickCount=6), scale=WHOLE),
         y=alt.Y("value:Q", axis=above(f"mean {quantity} ({unit})"), scale=FREE),
         tooltip=[*words("line"), alt.Tooltip("budget:Q", format="g"), *numbers("value")],
     )
@@ -54,4 +56,4 @@ def certificate_chart(
         band = alt.Chart(nominal).mark_area(color=GREY, opacity=0.2)
         y = alt.Y("lower:Q", scale=FREE)
         layers.insert(0, band.encode(x=alt.X("budget:Q"), y=y, y2=alt.Y2("upper:Q"), tooltip=numbers("lower", "upper")))
-    return alt.layer(*layers).properties(height=400)
+    return layered(*layers, height=460)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import HEIGHT, TOP, WHOLE, Chart, above, numbers, words
+from app.charts.axes import HEIGHT, TOP, WHOLE, Chart, above, layered, numbers, words
 from app.style import AMBER, GREY, LIGHT_GREY, PURPLE, SKY
 
 
@@ -49,7 +49,7 @@ def features_chart(frame: pl.DataFrame, limit: float) -> Chart:
     borne = alt.Chart(pl.DataFrame({"limit": [limit], "text": ["limit"]})).encode(x=alt.X("limit:Q"))
     rule = borne.mark_rule(color=GREY, strokeDash=[4, 4])
     text = borne.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text=alt.Text("text:N"), y=alt.value(6))
-    return alt.layer(rule, text, chance, points).properties(height=90 + 24 * len(frame))
+    return layered(rule, text, chance, points, height=90 + 24 * len(frame))
 
 
 def demand_chart(frame: pl.DataFrame) -> Chart:
@@ -63,6 +63,8 @@ def demand_chart(frame: pl.DataFrame) -> Chart:
     colour = alt.Color("window:N", scale=alt.Scale(domain=windows, range=[LIGHT_GREY, SKY, AMBER]), legend=TOP)
     shape = alt.Shape("window:N", scale=alt.Scale(domain=windows, range=["circle", "circle", "diamond"]), legend=TOP)
     line = base.mark_line(color=LIGHT_GREY, strokeWidth=1.5)
-    return alt.layer(
-        line, base.mark_point(filled=True, opacity=1, size=45).encode(color=colour, shape=shape)
-    ).properties(height=HEIGHT)
+    return layered(
+        line,
+        base.mark_point(filled=True, opacity=1, size=45).encode(color=colour, shape=shape),
+        height=HEIGHT,
+    )

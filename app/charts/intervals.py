@@ -13,8 +13,10 @@ from app.charts.axes import (
     POLICY_SHAPES,
     TOP,
     WORD_SCALES,
+    WRAPPED,
     Chart,
     above,
+    layered,
     numbers,
     words,
 )  # fmt: skip
@@ -26,6 +28,7 @@ GENERATION_LINES = {
     "incumbent": (INCUMBENT, "circle"),
     "realised": (PURPLE, "square"),
 }
+SIDES = {"candidate": (CANDIDATE, "diamond"), "incumbent": (INCUMBENT, "circle"), "another": (GREY, "square")}
 
 
 def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
@@ -42,7 +45,7 @@ def value_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
         y=alt.Y("value:Q", scale=FREE, axis=y),
         shape=alt.Shape("who:N", scale=POLICY_SHAPES, legend=TOP),
     )
-    return alt.layer(bars, points).properties(height=HEIGHT)
+    return layered(bars, points, height=HEIGHT)
 
 
 def gain_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0, muted: bool = False) -> Chart:
@@ -54,14 +57,13 @@ def gain_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0, muted: bool 
     """
     colours, shapes = WORD_SCALES
     axis = alt.Axis(title=f"gain ({unit}), better to the right", titleAnchor="end", tickCount=6)
-    x = alt.X("lower:Q", axis=axis, scale=alt.Scale(zero=True, nice=True, padding=12))
+    x = alt.X("lower:Q", axis=axis, scale=alt.Scale(zero=True, nice=True, padding=28))
     colour = alt.value(LIGHT_GREY) if muted else alt.Color("word:N", scale=colours, legend=None)
     base = alt.Chart(frame).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
         color=colour,
         tooltip=[*words("label", "word"), *numbers("value", "lower", "upper")],
     )
-    lines = alt.layer(*_lines_at(margin))
     bars = base.mark_rule(strokeWidth=3).encode(x=x, x2=alt.X2("upper:Q"))
     points = base.mark_point(filled=True, size=130, opacity=1).encode(
         x=alt.X("value:Q", axis=axis),
@@ -70,7 +72,7 @@ def gain_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0, muted: bool 
     labels = base.mark_text(align="left", dx=8, color=GREY).encode(
         x=alt.X("upper:Q", axis=axis), text=alt.Text("word:N"), color=alt.value(GREY)
     )
-    return alt.layer(lines, bars, points, labels).properties(height=90 + 36 * len(frame))
+    return layered(*_lines_at(margin), bars, points, labels, height=90 + 36 * len(frame))
 
 
 def generations_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
@@ -92,7 +94,7 @@ def generations_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
     points = base.mark_point(filled=True, opacity=1, size=70).encode(
         y=alt.Y("value:Q", scale=FREE, axis=y), shape=alt.Shape("who:N", scale=shapes, legend=TOP)
     )
-    return alt.layer(drawn, bars, points).properties(height=HEIGHT)
+    return layered(drawn, bars, points, height=HEIGHT)
 
 
 def gains_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0) -> Chart:
@@ -102,35 +104,43 @@ def gains_chart(frame: pl.DataFrame, unit: str, margin: float = 0.0) -> Chart:
     axis = above(f"gain ({unit}), better is up")
     base = alt.Chart(frame).encode(
         x=GENERATIONS,
-        color=alt.Color("word:N", scale=colours, legend=TOP),
+        color=alt.Color("word:N", scale=colours, legend=WRAPPED),
         tooltip=[*words("label", "word"), *numbers("value", "lower", "upper")],
     )
     lines = pl.DataFrame({"at": [0.0, margin], "line": ["zero", "gate"]})
     ruled = alt.Chart(lines).mark_rule(color=GREY, strokeWidth=1.5)
     dashes = alt.Scale(domain=["zero", "gate"], range=[[1, 0], [5, 4]])
-    return alt.layer(
-        ruled.encode(y=alt.Y("at:Q", axis=axis), strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=TOP)),
+    return layered(
+        ruled.encode(y=alt.Y("at:Q", axis=axis), strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=WRAPPED)),
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("lower:Q", axis=axis), y2=alt.Y2("upper:Q")),
         base.mark_point(filled=True, opacity=1, size=80).encode(
-            y=alt.Y("value:Q", axis=axis), shape=alt.Shape("word:N", scale=shapes, legend=TOP)
+            y=alt.Y("value:Q", axis=axis), shape=alt.Shape("word:N", scale=shapes, legend=WRAPPED)
         ),
-    ).properties(height=HEIGHT)
+        height=HEIGHT,
+    )
 
 
 def values_chart(frame: pl.DataFrame, quantity: str, unit: str) -> Chart:
-    """Values of several iterations on one axis, a row each; frame: label, value, lower, upper."""
+    """Values of several iterations on one axis, a row each; frame: label, who (candidate, incumbent, another), value,
+    lower, upper."""
     title = f"{quantity} ({unit})"
     axis = alt.Axis(title=title, titleAnchor="end", tickCount=6)
     base = alt.Chart(frame).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
-        tooltip=[*words("label"), *numbers("value", "lower", "upper")],
+        tooltip=[*words("label", "who"), *numbers("value", "lower", "upper")],
     )
-    bars = base.mark_rule(strokeWidth=3, color=CANDIDATE)
-    points = base.mark_point(filled=True, size=110, opacity=1, color=CANDIDATE, shape="diamond")
-    return alt.layer(
-        bars.encode(x=alt.X("lower:Q", axis=axis, scale=FREE), x2=alt.X2("upper:Q")),
-        points.encode(x=alt.X("value:Q", axis=axis, scale=FREE)),
-    ).properties(height=90 + 36 * len(frame))
+    who = [name for name in SIDES if name in set(frame["who"])]
+    colour = alt.Color("who:N", scale=alt.Scale(domain=who, range=[SIDES[name][0] for name in who]), legend=TOP)
+    shape = alt.Shape("who:N", scale=alt.Scale(domain=who, range=[SIDES[name][1] for name in who]), legend=TOP)
+    return layered(
+        base.mark_rule(strokeWidth=3).encode(
+            x=alt.X("lower:Q", axis=axis, scale=FREE), x2=alt.X2("upper:Q"), color=colour
+        ),
+        base.mark_point(filled=True, size=110, opacity=1).encode(
+            x=alt.X("value:Q", axis=axis, scale=FREE), color=colour, shape=shape
+        ),
+        height=110 + 36 * len(frame),
+    )
 
 
 def _lines_at(margin: float) -> list[alt.Chart]:

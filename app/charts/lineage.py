@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import Chart, above, words
+from app.charts.axes import Chart, above, layered, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE, SKY
 
 STAGES = {
@@ -33,7 +33,7 @@ def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     colours = alt.Scale(domain=stages, range=[STAGES[stage][0] for stage in stages])
     shapes = alt.Scale(domain=stages, range=[STAGES[stage][1] for stage in stages])
     title = "iteration (order of registration)"
-    x = alt.X("number:Q", axis=alt.Axis(title=title, tickMinStep=1, format="d"))
+    x = alt.X("number:Q", axis=alt.Axis(title=title, tickMinStep=1, format="d"), scale=alt.Scale(padding=16))
     deepest = int(nodes["generation"].max() or 0)  # type: ignore[arg-type]
     scale = alt.Scale(reverse=True, zero=False, nice=False, domain=[-0.5, deepest + 0.5])
     axis = above("generation (0 has no parent)", "d")
@@ -52,5 +52,5 @@ def lineage_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     layers = [lines, points] if len(edges) else [points]
     if len(nodes) <= NAMED_AT_MOST:
         layers.append(base.mark_text(dy=-14, color=GREY).encode(text=alt.Text("number:Q")))
-    height = min(420, 110 + 34 * int(nodes["generation"].n_unique()))
-    return alt.layer(*layers).properties(height=height)
+    height = min(480, 190 + 44 * int(nodes["generation"].n_unique()))
+    return layered(*layers, height=height)

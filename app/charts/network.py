@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers, words
+from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, layered, numbers, words
 from app.replays import WHO
 from app.style import CANDIDATE, GREY, INCUMBENT, LIGHT_GREY, PURPLE
 from quaestor.simulation.figures import CAUSES
@@ -27,6 +27,7 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
     furthest = float(nodes["x"].max() or 0.0)  # type: ignore[arg-type]
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.25, furthest + 0.4]))
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[0, 1]))
+    kinds = [kind for kind in KINDS if kind in nodes["kind"].to_list()]
     lead_times = sorted(edges["lead_time"].unique().to_list())
     lines = (
         alt.Chart(edges.with_columns(shade=pl.when("chosen").then(1.0).otherwise(0.35)))
@@ -40,7 +41,7 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
                 "lead_time:O",
                 sort=lead_times,
                 scale=alt.Scale(scheme=alt.SchemeParams("plasma", extent=[0.25, 0.8])),
-                legend=alt.Legend(orient="top", title="lead time (periods)"),
+                legend=alt.Legend(orient="bottom", title="lead time (periods)", columns=3),
             ),
             strokeWidth=alt.StrokeWidth(
                 "flow:Q",
@@ -62,12 +63,12 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
         shape=alt.Shape(
             "kind:N",
             scale=alt.Scale(domain=KINDS, range=["square", "triangle-up", "cross", "circle"]),
-            legend=alt.Legend(orient="top", title=None, values=[k for k in KINDS if k in nodes["kind"].to_list()]),
+            legend=alt.Legend(orient="bottom", title=None, symbolFillColor=GREY, values=kinds),
         ),
         size=alt.Size(
             "on_hand:Q",
             scale=alt.Scale(range=[60, 700], zero=True),
-            legend=alt.Legend(orient="top", title="on hand (mean units)", tickCount=3),
+            legend=alt.Legend(orient="top", title="on hand (mean units)", tickCount=3, symbolFillColor=GREY),
         ),
         color=alt.Color("paint:N", scale=None, legend=None),
         tooltip=[
@@ -83,11 +84,8 @@ def network_chart(nodes: pl.DataFrame, edges: pl.DataFrame) -> Chart:
         text.transform_filter(alt.datum.x != furthest).mark_text(dy=-18, color=GREY, fontSize=11),
     )
     tallest = int(nodes.group_by("x").len()["len"].max() or 1)  # type: ignore[arg-type]
-    return (
-        alt.layer(lines, points, *names)
-        .resolve_scale(color="independent")
-        .properties(height=max(320, min(900, 80 + 24 * tallest)))
-    )
+    height = max(360, min(940, 120 + 24 * tallest))
+    return layered(lines, points, *names, height=height, independent=("color",))
 
 
 def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
@@ -111,7 +109,7 @@ def trace_chart(frame: pl.DataFrame, quantity: str, counted_from: int) -> Chart:
     )
     rule = start.mark_rule(color=LIGHT_GREY, strokeDash=[2, 2])
     text = start.mark_text(align="left", dx=4, color=GREY, fontSize=10).encode(text=alt.Text("text:N"), y=alt.value(6))
-    return alt.layer(rule, lines, text).properties(height=250)
+    return layered(rule, lines, text, height=250)
 
 
 def cost_chart(frame: pl.DataFrame, unit: str, furthest: float | None = None) -> Chart:
@@ -128,7 +126,7 @@ def cost_chart(frame: pl.DataFrame, unit: str, furthest: float | None = None) ->
         x=x, color=alt.Color("who:N", scale=_scale(COLOURS), legend=_legend(frame))
     )
     whiskers = base.mark_rule(strokeWidth=2, color=GREY).encode(x=alt.X("lower:Q"), x2=alt.X2("upper:Q"))
-    return alt.layer(bars, whiskers).properties(height=HEIGHT)
+    return layered(bars, whiskers, height=HEIGHT)
 
 
 def service_chart(frame: pl.DataFrame) -> Chart:
@@ -146,7 +144,7 @@ def service_chart(frame: pl.DataFrame) -> Chart:
         x=alt.X("value:Q", axis=axis, scale=FREE),
         shape=alt.Shape("who:N", scale=alt.Scale(domain=PLAYERS[:3], range=SHAPES), legend=_legend(frame)),
     )
-    return alt.layer(bars, points).properties(height=90 + 60 * frame["where"].n_unique())
+    return layered(bars, points, height=90 + 60 * frame["where"].n_unique())
 
 
 def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
@@ -168,7 +166,7 @@ def learning_chart(frame: pl.DataFrame, best_epoch: int, unit: str) -> Chart:
     )
     rule = kept.mark_rule(color=GREY, strokeDash=[2, 2])
     text = kept.mark_text(align="right", dx=-5, color=GREY, fontSize=10).encode(text=alt.Text("text:N"), y=alt.value(6))
-    return alt.layer(rule, lines, text).properties(height=HEIGHT)
+    return layered(rule, lines, text, height=HEIGHT)
 
 
 def _scale(values: list) -> alt.Scale:

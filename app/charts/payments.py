@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, numbers, words
+from app.charts.axes import FREE, HEIGHT, TOP, Chart, above, layered, numbers, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT, LIGHT_GREY
 
 
@@ -49,7 +49,7 @@ def calibration_chart(frame: pl.DataFrame) -> Chart:
     points = base.mark_point(filled=True, opacity=1, color=CANDIDATE, shape="diamond", size=70).encode(
         y=alt.Y("observed:Q", scale=FREE, axis=y)
     )
-    return alt.layer(line, bars, points).properties(height=HEIGHT)
+    return layered(line, bars, points, height=HEIGHT)
 
 
 def propensity_chart(frame: pl.DataFrame) -> Chart:
@@ -99,7 +99,7 @@ def delay_chart(frame: pl.DataFrame) -> Chart:
         y=alt.Y("lower:Q", scale=scale, axis=y), y2=alt.Y2("upper:Q")
     )
     line = base.mark_line(color=CANDIDATE, strokeWidth=2.5).encode(y=alt.Y("value:Q", scale=scale, axis=y))
-    return alt.layer(band, line).properties(height=HEIGHT)
+    return layered(band, line, height=HEIGHT)
 
 
 def pending_chart(frame: pl.DataFrame) -> Chart:
@@ -133,7 +133,7 @@ def trade_off_chart(curve: pl.DataFrame, sides: pl.DataFrame) -> Chart:
     )
     joined = alt.Chart(curve).mark_line(color=GREY, strokeWidth=1.5)
     at_x, at_y = alt.X("cost:Q", scale=FREE, axis=x), alt.Y("reward:Q", scale=FREE, axis=y)
-    return alt.layer(
+    return layered(
         joined.encode(x=at_x, y=at_y, order=alt.Order("price:Q")),
         base.mark_rule(strokeWidth=2).encode(
             x=at_x, y=alt.Y("reward_lower:Q", scale=FREE, axis=y), y2=alt.Y2("reward_upper:Q")
@@ -144,7 +144,8 @@ def trade_off_chart(curve: pl.DataFrame, sides: pl.DataFrame) -> Chart:
         base.mark_point(filled=True, opacity=1, size=80).encode(
             x=at_x, y=at_y, shape=alt.Shape("who:N", scale=shapes, legend=TOP)
         ),
-    ).properties(height=HEIGHT + 40)
+        height=HEIGHT + 40,
+    )
 
 
 def draw_chart(frame: pl.DataFrame, draw: float | None) -> Chart:
@@ -168,7 +169,7 @@ def draw_chart(frame: pl.DataFrame, draw: float | None) -> Chart:
             .encode(x=alt.X("draw:Q"), text=alt.Text("said:N"))
         )
         layers += [mark, said]
-    return alt.layer(*layers).properties(height=110)
+    return layered(*layers, height=110)
 
 
 def driver_chart(frame: pl.DataFrame, unit: str) -> Chart:

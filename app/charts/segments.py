@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from app.charts.axes import WHOLE, Chart, numbers, words
+from app.charts.axes import WHOLE, Chart, layered, numbers, words
 from app.style import AMBER, CANDIDATE, GREY, INCUMBENT
 
 COLOURS = {"candidate": (CANDIDATE, "diamond"), "incumbent": (INCUMBENT, "circle"), "observed": (AMBER, "square")}
@@ -32,4 +32,4 @@ def segment_chart(frame: pl.DataFrame, title: str, zero: bool = False) -> Chart:
     layers: list[alt.Chart] = [bars, points]
     if zero:
         layers.insert(0, alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(color=GREY).encode(x=alt.X("at:Q")))
-    return alt.layer(*layers).properties(height=70 + (16 + 14 * len(who)) * frame["segment"].n_unique())
+    return layered(*layers, height=70 + (16 + 14 * len(who)) * frame["segment"].n_unique())

@@ -40,6 +40,8 @@ def show() -> None:
     found = checks(chosen, store.newest, stale, utc_now())
     st.header(plain(sentence(certificate)), anchor=False)
     panels.strip(found)
+    if told := size(certificate):
+        panels.say(told)
     validity(certificate)
     if stale:
         st.warning(plain(stale.sentence))
@@ -121,9 +123,25 @@ def sentence(certificate: Certificate) -> str:
 def validity(certificate: Certificate) -> None:
     """Whether the certificate still counts."""
     if certificate.expires_at <= utc_now().isoformat():
-        st.warning(f"This certificate expired at {certificate.expires_at} UTC and no longer counts.")
+        st.warning(f"This certificate expired at {_moment(certificate.expires_at)} and no longer counts.")
     else:
-        st.text(f"Issued at {certificate.issued_at} UTC, valid until {certificate.expires_at} UTC.")
+        st.text(f"Issued at {_moment(certificate.issued_at)}, valid until {_moment(certificate.expires_at)}.")
+
+
+def size(certificate: Certificate) -> str | None:
+    """The largest budget in a unit that a person knows, by example; None where there is none."""
+    if not certificate.subject.readings:
+        return None
+    budget, reading = max(certificate.params.budgets), certificate.subject.readings[0]
+    once, each = figure(reading.one_shot(budget)), figure(reading.spread(budget))
+    return (
+        f"For scale: a total size of {budget:g} is {reading.name} wrong by {once} ({reading.unit}) once, or by {each} "
+        f"in each of {reading.entries:,} entries of an episode."
+    )
+
+
+def _moment(told: str) -> str:
+    return f"{told[:16].replace('T', ' ')} UTC"
 
 
 if __name__ == "__main__":

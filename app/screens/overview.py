@@ -175,16 +175,17 @@ def entries(store: Overview) -> None:
 def _live_row(
     system: str, iteration: Iteration | None, since: object, earned: dict[str, float] | None, now: datetime
 ) -> dict[str, object]:
+    age = frames.age_in_days(iteration, now) if iteration else None
     told = f"{figure(earned['value'])} ({figure(earned['lower'])} to {figure(earned['upper'])})" if earned else ""
     return {
         "system": system,
         "iteration": iteration.label if iteration else "unknown",
-        "policy": iteration.report.policy if iteration else "unknown",
         "live since (UTC)": since,
-        "age of its data (days)": frames.age_in_days(iteration, now) if iteration else None,
-        "gain when judged": lineage.gain_in_words(iteration) if iteration else "not judged",
         "earned since, a round": told or "not known yet",
+        "gain when judged": lineage.gain_in_words(iteration) if iteration else "not judged",
         "certified": "yes" if iteration and iteration.report.certificate else "no",
+        "age of its data (days)": "it names none" if age is None else f"{age:,.0f}",
+        "policy": iteration.report.policy if iteration else "unknown",
     }
 
 

@@ -147,6 +147,11 @@ def on_one_axis(chosen: Sequence[Iteration], evaluation: Evaluation | None, mute
         gains = frames.gains(judged) if evaluation is None else frames.gains_with(judged, chosen, evaluation)
         drawn = intervals.gain_chart(gains, newest.unit, judged[0].margin, muted)
         draw(drawn, alt="The gain of each iteration with its interval, with zero and gate, on one axis")
+    if evaluation is not None:
+        st.caption(
+            "The gain is paired and known better than either value: judge by the gain, even where the intervals of the "
+            "values overlap."
+        )
     against = {each.report.incumbent_id for each in judged}
     rounds = {each.report.evaluation.evaluated_on for each in judged if each.report.evaluation}
     if len(against) > 1 or len(rounds) > 1:

@@ -82,7 +82,9 @@ ESTIMATES = {
     "gain_chart": lambda: intervals.gain_chart(gains(), "reward a round", 0.02),
     "gains_chart": lambda: intervals.gains_chart(gains(), "reward a round", 0.02),
     "generations_chart": lambda: intervals.generations_chart(sided(), "value", "reward a round"),
-    "values_chart": lambda: intervals.values_chart(gains(), "value", "reward a round"),
+    "values_chart": lambda: intervals.values_chart(
+        gains().with_columns(who=pl.lit("candidate")), "value", "reward a round"
+    ),
     "value_chart": lambda: intervals.value_chart(sided(), "value", "reward a round"),
     "segment_chart": lambda: segment_chart(segments(), "gain in reward a round", zero=True),
     "delay_chart": lambda: payments.delay_chart(gains().rename({"number": "hours"})),

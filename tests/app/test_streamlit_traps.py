@@ -153,3 +153,4 @@ def test_the_server_ships_closed() -> None:
     assert config["server"]["enableStaticServing"] is False
     assert config["server"]["allowedHosts"]
     assert config["browser"]["gatherUsageStats"] is False
+    assert config["runner"]["magicEnabled"] is False, "or a docstring of a page is drawn on it"
