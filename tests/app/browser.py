@@ -35,6 +35,16 @@ QUIET = (
 WANTED = "Debian's package `chromium`, or `playwright install chromium` elsewhere"
 
 
+PATIENCE, LOOK_EVERY = 60_000, 50
+"""Milliseconds: how long a screen may take on a busy machine, and between two looks at it."""
+STILL = """() => {
+    const one = name => [...document.querySelectorAll(`[data-testid=${name}]`)];
+    const done = one('stApp').some(app => app.dataset.testScriptState === 'notRunning')
+        && one('stSkeleton').length === 0
+        && one('stVegaLiteChart').every(chart => chart.querySelector('canvas, svg'));
+    window.still = done ? (window.still || 0) + 1 : 0;
+    return window.still > 4;
+}"""
 _OWN_SERVER = re.compile(r"/[a-z-]+/_stcore/(health|host-config)")
 
 
@@ -88,7 +98,7 @@ def console(
             yield f"http://localhost:{port}"
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=60)
 
 
 @contextmanager
@@ -113,24 +123,21 @@ def executable(playwright: Playwright) -> str:
 
 
 @contextmanager
-def browsing(**context: Any) -> Iterator[tuple[Page, Heard]]:
-    """A page of a real Chromium, and what it asks for and complains about meanwhile."""
+def browsing(browser: Browser, **context: Any) -> Iterator[tuple[Page, Heard]]:
+    """A page of a browser, and what it asks for and complains about meanwhile."""
     heard = Heard()
-    with chromium() as browser:
-        page = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context}).new_page()
-        page.add_init_script("delete window.showSaveFilePicker")  # it would open a dialogue that nobody answers
-        heard.listen(page)
-        yield page, heard
+    surroundings = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context})
+    page = surroundings.new_page()
+    page.add_init_script("delete window.showSaveFilePicker")  # it would open a dialogue that nobody answers
+    heard.listen(page)
+    yield page, heard
+    surroundings.close()
 
 
 def settled(page: Page) -> None:
-    """Waits until the screen has run to its end and every chart on it is drawn."""
-    page.get_by_test_id("stApp").wait_for()
-    page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")
-    page.wait_for_function("document.querySelectorAll('[data-testid=stSkeleton]').length === 0")
-    page.wait_for_timeout(300)
-    for chart in page.get_by_test_id("stVegaLiteChart").all():
-        chart.locator("canvas, svg").first.wait_for(state="attached")
+    """Waits until the screen has run to its end and every chart on it is drawn, and stays so for a moment."""
+    page.evaluate("window.still = 0")
+    page.wait_for_function(STILL, polling=LOOK_EVERY, timeout=PATIENCE)
 
 
 def nameless(page: Page) -> list[str]:

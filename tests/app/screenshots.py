@@ -26,8 +26,8 @@ from tests.app.filled import fill
 SIZES = {"1280": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 LOOKS = tuple(product(("light", "dark"), SIZES))
 """Every theme at every size."""
-SPARE = 400
-"""Pixels kept free below a screen's end."""
+TALL = 8000
+"""Pixels in which every screen is seen to its end; the picture ends where the screen does."""
 
 REFUSED = ("needs more evidence", "rejected by the gate")
 TOUR = {
@@ -78,18 +78,17 @@ def pictures(
     made, wrong = [], []
     for theme, size in looks:
         viewport, heard = SIZES[size], Heard()
-        context = browser.new_context(viewport=viewport, color_scheme=theme)  # type: ignore[arg-type]
+        tall = {**viewport, "height": TALL}
+        context = browser.new_context(viewport=tall, color_scheme=theme)  # type: ignore[arg-type]
         page = context.new_page()
         heard.listen(page)
         for screen in (name for group in SCREENS.values() for name in group):
-            page.set_viewport_size(viewport)  # type: ignore[arg-type]
             page.goto(f"{address}/{'' if screen == 'overview' else screen.replace('_', '-')}")
             settled(page)
             height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-            page.set_viewport_size({"width": viewport["width"], "height": int(height) + SPARE})
-            settled(page)
             made.append(out / f"{screen}-{theme}-{size}.png")
-            page.screenshot(path=made[-1])
+            shown = min(TALL, max(viewport["height"], int(height)))
+            page.screenshot(path=made[-1], clip={"x": 0, "y": 0, "width": viewport["width"], "height": shown})
             wide = page.evaluate("document.documentElement.scrollWidth")
             wrong += [f"{made[-1].name} is {wide} pixels wide"] if wide > viewport["width"] else []
             wrong += [f"{made[-1].name}: {said}" for said in look(page)]

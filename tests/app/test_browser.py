@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import socket
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from app.acting import confirmation
 from app.console import SCREENS
@@ -23,11 +26,11 @@ from quaestor.settings import Settings
 from quaestor.store import audit
 from tests.app.browser import browsing, chromium, console, free_port, nameless, settled, violations
 from tests.app.decided import FORMULA, SCRIPT, Decided
-from tests.app.filled import HOSTILE, Filled
+from tests.app.filled import HOSTILE
 from tests.app.provider import COOKIE_SECRET, provider
 from tests.app.screenshots import LOOKS, TOUR, pictures, tour
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 ACTING = {"QUAESTOR_CONSOLE_LOCAL_APPROVER": "1"}
 CHARTS = {
@@ -36,6 +39,37 @@ CHARTS = {
 }  # fmt: skip
 """Each screen and the least number of charts it draws on the filled store."""
 TITLES = {name: title for group in SCREENS.values() for name, title in group.items()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Served:
+    """A console whose operator may act, on a store of its own; what one test moves there it moves back."""
+
+    address: str
+    settings: Settings
+    decided: Decided
+
+
+@pytest.fixture(scope="module")
+def shop(decided_template: tuple[Path, Decided], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    data, ids = decided_template
+    shutil.copytree(data, folder / "data")
+    with console(folder / "data", folder, {**ACTING, "QUAESTOR_ACTOR": "tester"}) as address:
+        yield Served(address, Settings(data=folder / "data", actor="tester"), ids)
+
+
+@pytest.fixture
+def served(shop: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
+    """The same, with this process's own queries about the same store."""
+    monkeypatch.setenv("QUAESTOR_DATA", str(shop.settings.data))
+    return shop
 
 
 def live(settings: Settings, system: str = "bandit") -> str | None:
@@ -60,9 +94,10 @@ def promote(page: Page, iteration_id: str) -> None:
 
 
 def test_an_operator_clicks_through_promotes_rolls_back_and_takes_the_bundle(
-    settings: Settings, decided: Decided, tmp_path: Path
+    browser: Browser, served: Served, tmp_path: Path
 ) -> None:
-    with console(settings.data, tmp_path, ACTING) as address, browsing(accept_downloads=True) as (page, heard):
+    settings, decided, address = served.settings, served.decided, served.address
+    with browsing(browser, accept_downloads=True) as (page, heard):
         page.goto(address)
         for screen, charts in CHARTS.items():
             go(page, screen)
@@ -101,18 +136,20 @@ def test_an_operator_clicks_through_promotes_rolls_back_and_takes_the_bundle(
 
 
 def test_who_signs_in_acts_by_their_role_and_a_forged_session_not_at_all(
-    settings: Settings, decided: Decided, tmp_path: Path
+    browser: Browser, settings: Settings, decided: Decided, tmp_path: Path
 ) -> None:
     """A provider on this machine; the same console for an approver, a viewer, and cookies that nobody issued."""
     port = free_port()
     acting = {"QUAESTOR_CONSOLE_APPROVERS": "ann@example.org", "QUAESTOR_CONSOLE_LOCAL_APPROVER": "1"}
     with provider(sub="1", email="ann@example.org", email_verified=True) as signing:
         secrets = f"--secrets.files={signing.secrets(tmp_path, port)}"
-        with console(settings.data, tmp_path, acting, (secrets,), port) as address, chromium() as browser:
+        with console(settings.data, tmp_path, acting, (secrets,), port) as address:
             act = f"{address}/act?iteration={short(decided.waits)}"
+            context = browser.new_context()
 
             def visit(cookies: dict[str, str] | None = None) -> Page:
-                context = browser.new_context()
+                """Somebody else's visit, but for the console's scripts, which the browser knows already."""
+                context.clear_cookies()
                 named = [{"name": name, "value": value, "url": address} for name, value in (cookies or {}).items()]
                 context.add_cookies(named)  # type: ignore[arg-type]
                 page = context.new_page()
@@ -150,10 +187,9 @@ def test_who_signs_in_acts_by_their_role_and_a_forged_session_not_at_all(
         assert audit.trail(connection, "bandit")["actor"][-1] == "ann@example.org"
 
 
-def test_links_open_what_they_name_and_hostile_names_stay_text(
-    settings: Settings, decided: Decided, tmp_path: Path
-) -> None:
-    with console(settings.data, tmp_path) as address, browsing(accept_downloads=True) as (page, heard):
+def test_links_open_what_they_name_and_hostile_names_stay_text(browser: Browser, served: Served) -> None:
+    decided, address = served.decided, served.address
+    with browsing(browser, accept_downloads=True) as (page, heard):
         page.goto(f"{address}/payments?system=bandit&iteration={short(decided.waits)}")
         settled(page)
         chosen = page.get_by_test_id("stSelectbox").nth(1)
@@ -182,32 +218,31 @@ def test_links_open_what_they_name_and_hostile_names_stay_text(
 
 
 def test_pictures_of_every_screen_are_taken_without_a_complaint(
-    settings: Settings, decided: Decided, tmp_path: Path
+    browser: Browser, served: Served, tmp_path: Path
 ) -> None:
     """Each theme and each size once, without a barrier that axe can find; all four together where a folder is named, as
     for `make screenshots`."""
     named = os.environ.get("QUAESTOR_SCREENSHOTS")
     out = Path(named or tmp_path / "screenshots")
     looks = LOOKS if named else (("light", "1280"), ("dark", "phone"))
-    with console(settings.data, tmp_path, ACTING) as address, chromium() as browser:
-        made, wrong = pictures(address, out, browser, looks, violations)
-        with settings.store.read() as connection:
-            toured = tour(address, out / "tour", browser, reports(connection))
+    made, wrong = pictures(served.address, out, browser, looks, violations)
+    with served.settings.store.read() as connection:
+        known = reports(connection)
+    toured = tour(served.address, out / "tour", browser, known)
     assert wrong == []
     assert {path.stem for path in toured} == set(TOUR)
     assert len(made) == len(TITLES) * len(looks)
     assert all(path.stat().st_size > 10_000 for path in made)
 
 
-def test_another_host_name_is_refused(settings: Settings, filled: Filled, tmp_path: Path) -> None:
-    with console(settings.data, tmp_path) as address:
-        port = urlsplit(address).port
-        upgrade = (
-            f"GET /_stcore/stream HTTP/1.1\r\nHost: evil.example:{port}\r\nOrigin: http://evil.example\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        with socket.create_connection(("localhost", port), timeout=10) as wire:
-            wire.sendall(upgrade.encode())
-            status = wire.recv(64).split(b"\r\n")[0]
+def test_another_host_name_is_refused(served: Served) -> None:
+    port = urlsplit(served.address).port
+    upgrade = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: evil.example:{port}\r\nOrigin: http://evil.example\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with socket.create_connection(("localhost", port), timeout=10) as wire:
+        wire.sendall(upgrade.encode())
+        status = wire.recv(64).split(b"\r\n")[0]
     assert b" 4" in status, status
