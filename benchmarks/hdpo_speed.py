@@ -33,7 +33,7 @@ from models.inventory.policies.build import OrderModule, PolicyParams, build_pol
 from models.inventory.policies.graph import GraphParams
 from models.inventory.policies.mlp import MLPParams
 from models.inventory.policies.order_up_to import ANSWERS_PER_EDGE
-from models.inventory.rollout import Execution, rollout
+from models.inventory.rollout import Execution, rollout, weighed
 from models.inventory.scenarios import Scenarios, drawn_scenarios
 
 MLP = MLPParams(width=32, hidden=3, window=0, calendar=0)
@@ -98,12 +98,23 @@ def main() -> None:
     parser.add_argument("--mixed", action="store_true", help="train with products in bfloat16, on a GPU")
     parser.add_argument("--profile", action="store_true", help="where a training step spends its time")
     arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no CUDA device on this machine; leave it out to measure on the CPU.")
+    if arguments.stores and arguments.problem not in (None, "one_warehouse_lost", "one_warehouse_reference"):
+        parser.error(f"--stores is the size of one_warehouse_lost; {arguments.problem} has a size of its own.")
+    if any(number < 1 for number in _numbers(arguments)):
+        parser.error("--threads, --batch, --stores and --periods must be 1 or more.")
     rows = []
     for case in _chosen(arguments):
         # A process each: peak memory is that of the process, and eager torch takes much more.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
             rows.append(apart.submit(_measure, case).result())
     report(rows, arguments.json)
+
+
+def _numbers(arguments: argparse.Namespace) -> list[int]:
+    single = [arguments.threads, arguments.batch]
+    return [number for number in (*single, *(arguments.stores or ()), *(arguments.periods or ())) if number is not None]
 
 
 def _chosen(arguments: argparse.Namespace) -> list[Case]:
@@ -171,10 +182,11 @@ def _rates(case: Case, layout: Layout, scenarios: Scenarios, execution: Executio
     policy = _policy(case, layout).to(case.device)
     learner = MixedPrecision(policy) if case.mixed and case.device == "cuda" else policy
     optimiser = torch.optim.Adam(policy.parameters())
+    weight = torch.full_like(scenarios.demand[:, 0, scenarios.history :], 1 / (case.batch * case.periods))
 
     def train() -> None:
         optimiser.zero_grad()
-        rollout(layout, learner, scenarios, execution=execution).mean().backward()
+        weighed(layout, learner, scenarios, weight, execution)[0].backward()
         optimiser.step()
         _wait(case)
 

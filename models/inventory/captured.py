@@ -54,8 +54,9 @@ def captured_play(
     """Cost (batch, period) and the state after the last period, as `rollout.play` defines them.
 
     The first rollout of a size is recorded, with its gradient where one is wanted; later ones copy their demand in and
-    replay it. A gradient must be taken before the next rollout of the same size; RuntimeError says so otherwise. One
-    thread at a time: a recording is one place in memory.
+    replay it. A gradient must be taken before the next rollout of the same size; RuntimeError says so otherwise. What
+    torch.autograd.grad gave lies where the next gradient is written; `weight.grad` does not. One thread at a time: a
+    recording is one place in memory.
     Raises UnsupportedError without a GPU, and where scenarios have terms of their own or want a gradient.
     """
     if scenarios.demand.device.type not in DEVICES:
@@ -79,6 +80,9 @@ def captured_play(
         _recorded[key] = _Recorded(policy, layout, _record(layout, policy, window, scenarios.history, given))
     episode = _recorded[key]
     episode.played += 1
+    for weight in policy.parameters():
+        if weight.grad is not None:  # autograd may have left it where the recording will write the next
+            weight.grad = weight.grad.clone()
     cost, on_hand, in_transit = _Taken.apply(episode, episode.played, *episode.replay(*given))
     return cost, State(on_hand, in_transit)
 

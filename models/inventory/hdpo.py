@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.inventory.data_parallel import own_part, sum_gradients, summed
 from models.inventory.layout import Layout
 from models.inventory.mixed_precision import MixedPrecision
-from models.inventory.rollout import Execution, OrderPolicy, play, rollout
+from models.inventory.rollout import Execution, OrderPolicy, rollout, weighed
 from models.inventory.scenarios import Scenarios
 from quaestor.errors import QuaestorError
 from quaestor.randomness import stream_seed
@@ -189,13 +189,11 @@ def _one_epoch(
         optimiser.param_groups[0]["lr"] = learning_rate(params, number - 1 + index / len(steps))
         if first == 0:
             state = scenarios.rows(rows).start
-        counted = max(warmup - first, 0)
         part = scenarios.rows(rows).span(first, end, state)
-        cost, after = play(layout.rows(rows), policy, part, execution=params.execution)
-        state = after.detach()
-        cost = cost[:, counted:].sum(dim=1) / (scenarios.periods - warmup) / layout.stores
-        loss = (cost * weight[rows]).sum() / len(batch) * len(segments)
+        share = counted_share(layout, scenarios.periods, warmup, first, end)
+        counts = weight[rows, None] * share * (len(segments) / len(batch))
         optimiser.zero_grad()
+        loss, cost, state = weighed(layout.rows(rows), policy, part, counts, params.execution)
         loss.backward()
         sum_gradients(policy.parameters())
         norm = nn.utils.clip_grad_norm_(policy.parameters(), params.gradient_norm)
@@ -206,8 +204,14 @@ def _one_epoch(
                 f"{norm.item()}. {_WHAT_TO_DO}"
             )
         optimiser.step()
-        total += float(summed(cost.sum()))
+        total += float(summed((cost * share).sum()))
     return total / scenarios.batch
+
+
+def counted_share(layout: Layout, periods: int, warmup: int, first: int, end: int) -> Tensor:
+    """What each period of a segment counts in the mean cost per store and period after the warm-up, (period,)."""
+    counts = torch.arange(first, end, device=layout.holding_cost.device) >= warmup
+    return counts.to(layout.holding_cost.dtype) / ((periods - warmup) * layout.stores)
 
 
 def learning_rate(params: HDPOParams, epochs_done: float) -> float:

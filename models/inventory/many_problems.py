@@ -18,6 +18,7 @@ from models.inventory.hdpo import (
     HDPOParams,
     TrainingDivergedError,
     as_met,
+    counted_share,
     learning_rate,
     loss_weight,
     segments_of,
@@ -25,7 +26,7 @@ from models.inventory.hdpo import (
 )
 from models.inventory.layout import Layout
 from models.inventory.native.lowering import UnsupportedError
-from models.inventory.native.play import native_play
+from models.inventory.native.play import native_play, native_weighed
 from models.inventory.observation import Observation
 from models.inventory.rollout import play
 from models.inventory.scenarios import Scenarios
@@ -130,13 +131,12 @@ def _one_epoch(
         if first == 0:
             state = scenarios.rows(rows).start
         part = scenarios.rows(rows).span(first, end, state)
-        cost, after = _play(template, weights, _rows(layout, len(batch)), part, params)
-        state = after.detach()
-        cost = cost[:, max(warmup - first, 0) :].sum(dim=1) / (scenarios.periods - warmup) / layout.stores
-        cost = cost.view(problems, -1)
-        losses = (cost * emphasis[:, batch]).sum(dim=1) / len(batch) * len(segments)
+        share = counted_share(layout, scenarios.periods, warmup, first, end)
+        counts = emphasis[:, batch].flatten()[:, None] * share * (len(segments) / len(batch))
+        loss, cost, state = _weighed(template, weights, _rows(layout, len(batch)), part, counts, params)
+        losses = (cost * counts).view(problems, -1).sum(dim=1)
         optimiser.zero_grad()
-        losses.sum().backward()
+        loss.backward()
         norms = _clip(weights, learned, params.gradient_norm)
         lost = torch.nonzero(~(torch.isfinite(losses) & torch.isfinite(norms)))
         if len(lost):
@@ -144,7 +144,7 @@ def _one_epoch(
                 f"Problem {int(lost[0])}, epoch {number}: the loss or its gradient is not finite; lower learning_rate."
             )
         optimiser.step()
-        total += cost.detach().sum(dim=1)
+        total += (cost * share).view(problems, -1).sum(dim=1)
     return (total / each).tolist()
 
 
@@ -167,6 +167,20 @@ def _play(
     states = [state for _, state in plays]
     after = State(torch.cat([s.on_hand for s in states]), torch.cat([s.in_transit for s in states]))
     return torch.cat([cost for cost, _ in plays]), after
+
+
+def _weighed(
+    template: nn.Module, weights: Weights, layout: Layout, scenarios: Scenarios, counts: Tensor, params: HDPOParams
+) -> tuple[Tensor, Tensor, State]:
+    """As rollout.weighed, problem after problem, each with its own weights."""
+    if params.execution != "eager":
+        try:
+            return native_weighed(layout, template, _window(template), scenarios, counts, weights)
+        except UnsupportedError:
+            if params.execution == "native":
+                raise
+    cost, after = _play(template, weights, layout, scenarios, params)
+    return (cost * counts).sum(), cost.detach(), after.detach()
 
 
 def _clip(weights: Weights, learned: list[str], limit: float) -> Tensor:

@@ -1,4 +1,7 @@
-"""The machine as a library: compiled on first use by the C++ compiler at hand, and kept in the user's cache."""
+"""The machine as a library: compiled on first use by the C++ compiler at hand, and kept in the user's cache.
+
+Where nothing can be written there, each process compiles its own.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,14 @@ def library() -> ctypes.CDLL | None:
         _log.warning("No C++ compiler (CXX, c++, g++, clang++): rollouts run in torch, several times slower.")
         return None
     try:
-        return ctypes.CDLL(str(_built(compiler)))
+        return _loaded(compiler)
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or str(error)
         _log.warning("%s does not build the machine; rollouts run in torch, several times slower: %s", compiler, reason)
         return None
 
 
-def _built(compiler: str) -> Path:
+def _loaded(compiler: str) -> ctypes.CDLL:
     here = Path(__file__).parent
     version = subprocess.run((compiler, "--version"), capture_output=True, text=True, check=True, timeout=30).stdout
     content = [(here / name).read_bytes() for name in SOURCES]
@@ -45,14 +48,24 @@ def _built(compiler: str) -> Path:
     digest = hashlib.sha256(b"\0".join((*content, stated.encode()))).hexdigest()[:16]
     target = _cache() / f"machine-{digest}.so"
     if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        return ctypes.CDLL(str(target))
+    with _folder(target.parent) as folder:
         fresh = Path(folder) / target.name
         command = [compiler, *FLAGS, *NATIVE, "-o", str(fresh), str(here / SOURCES[0])]
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-        fresh.replace(target)  # whole or not at all, whoever else builds it now
-    return target
+        machine = ctypes.CDLL(str(fresh))
+        if fresh.parent.parent == target.parent:
+            fresh.replace(target)  # whole or not at all, whoever else builds it now
+    return machine
+
+
+def _folder(within: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        within.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=within)
+    except OSError as error:
+        _log.warning("%s; this process compiles its own machine. QUAESTOR_CACHE names a folder to keep it in.", error)
+        return tempfile.TemporaryDirectory()
 
 
 def _cache() -> Path:

@@ -17,27 +17,38 @@ constexpr int VECTOR_BYTES = 16;
 template <class T> using Vector __attribute__((vector_size(VECTOR_BYTES), may_alias)) = T;
 template <class T> constexpr int LANES = VECTOR_BYTES / sizeof(T);
 
-// exp, log and log1p within 2 ulp in float, without branches, so that the compiler can vectorise the loops around
-// them (the reductions of Cephes); in double the C library is exact enough to be the judge of the rest.
+// exp, log and log1p within 2 ulp in float, without branches, so that they run along vectors (the reductions of Cephes);
+// in double the C library is exact enough to be the judge of the rest.
 inline double exponential(double x) { return std::exp(x); }
 inline double logarithm(double x) { return std::log(x); }
 inline double log_one_plus(double x) { return std::log1p(x); }
 
-inline float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    float n = __builtin_rintf(x * 1.44269504f);
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
+template <class F, class Bits> inline F exponential_of(F x) { // of a float or of a vector of them
+    constexpr float whole = 12582912.0f + 127.0f; // from 1.5 * 2^23 on, a float's last bits are a whole number's
+    x = x < -87.0f ? F{} - 87.0f : x;
+    x = x > 88.0f ? F{} + 88.0f : x;
+    const F shifted = x * 1.44269504f + whole;
+    const F n = shifted - whole;
+    const F r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    F p = r * 1.9875691500e-4f + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
-    float scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
+    Bits bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    bits <<= 23; // n + 127 becomes the exponent of 2^n
+    F power;
+    std::memcpy(&power, &bits, sizeof power);
+    return p * power;
+}
+
+inline float exponential(float x) { return exponential_of<float, uint32_t>(x); }
+inline Vector<float> exponential(Vector<float> x) { return exponential_of<Vector<float>, Vector<uint32_t>>(x); }
+inline Vector<double> exponential(Vector<double> x) {
+    for (int lane = 0; lane < LANES<double>; ++lane) x[lane] = std::exp(x[lane]);
+    return x;
 }
 
 inline float logarithm(float x) {
@@ -69,7 +80,7 @@ inline float log_one_plus(float x) { // for x in [0, 1]; Kahan's correction keep
     return d == 0.0f ? x : logarithm(w) * (x / (d == 0.0f ? 1.0f : d));
 }
 
-template <class T> inline T sigmoid(T x) { return T(1) / (T(1) + exponential(-x)); }
+template <class F> inline F sigmoid(F x) { return 1.0f / (1.0f + exponential(-x)); } // of a number or of a vector
 
 template <class T> inline T softplus(T x) { // as torch: a straight line beyond 20
     T soft = (x > T(0) ? x : T(0)) + log_one_plus(exponential(x > T(0) ? -x : x));
@@ -82,6 +93,14 @@ template <class T, class F> inline void columns1(T* out, const T* a, int64_t sa,
     for (int64_t c = 0; c < count; ++c)
 #pragma GCC ivdep
         for (int64_t i = 0; i < block; ++i) out[c * block + i] = f(a[c * sa * block + i]);
+}
+
+// The same for what the compiler makes no good vectors of by itself: f takes and gives them.
+template <class T, class F> inline void vectors1(T* out, const T* a, int64_t sa, int64_t count, int64_t block, F f) {
+    for (int64_t c = 0; c < count; ++c)
+        for (int64_t i = 0; i < block; i += LANES<T>)
+            *reinterpret_cast<Vector<T>*>(out + c * block + i) =
+                f(*reinterpret_cast<const Vector<T>*>(a + c * sa * block + i));
 }
 
 template <class T, class F>

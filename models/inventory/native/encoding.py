@@ -22,7 +22,7 @@ class Code:
 
     words (instruction, WORDS), numbers (instruction, 2), pool: column numbers of affine maps. turn: how many come
     before gradients flow. columns, gradients: how many there are of either. states, cost: where the state and the cost
-    are at the end of the period, or their gradients in reverse (-1: nowhere).
+    are at the end of the period, before gradients flow; given_states, given_cost: where theirs are (-1: nowhere).
     """
 
     words: Ids
@@ -31,6 +31,8 @@ class Code:
     turn: int
     states: NDArray[np.int32]
     cost: int
+    given_states: NDArray[np.int32]
+    given_cost: int
     columns: int
     gradients: int
 
@@ -68,7 +70,7 @@ class _Columns:
     """
 
     def __init__(self, pieces: list[Piece], draft: Draft) -> None:
-        seen = [draft.after, np.array([draft.cost])]
+        seen = [draft.ends]
         for piece in pieces:
             seen += [ids.ravel() for ids in (piece.operands[:1] if _shares(piece) else piece.operands)]
         ids = np.unique(np.concatenate(seen))
@@ -99,9 +101,7 @@ class _Columns:
 
 def _encoded(way: Way, pieces: list[Piece], draft: Draft, columns: _Columns) -> Code:
     turns = way.turn < len(way.steps)
-    ends = np.append(draft.after, draft.cost)
-    values = value_lives(way, pieces, draft, ends[:0] if turns else ends)
-    starts, room = _starts(values, pieces)
+    starts, room = _starts(value_lives(way, pieces, draft), pieces)
     places, gradients, gradient_room = columns.values.copy(), columns.gradients.copy(), 0
     if turns:
         lives = gradient_lives(way, pieces, draft)
@@ -109,15 +109,18 @@ def _encoded(way: Way, pieces: list[Piece], draft: Draft, columns: _Columns) -> 
         for number, start in zip(lives.pieces, own, strict=True):
             _lay(gradients, pieces[number], columns.fixed_gradients + start)
     encoder = _Encoder(columns, places, gradients)
+    at_turn = places
     life = 0
-    for number, undo in way.steps:
+    for time, (number, undo) in enumerate(way.steps):
+        if time == way.turn:
+            at_turn = places.copy()
         if not undo:
             _lay(places, pieces[number], columns.fixed + starts[life])
             life += 1
         encoder.take(pieces[number], undo)
-    at_end = columns.placed(gradients if turns else places, ends).tolist()
+    at_end = [columns.placed(where, draft.ends).tolist() for where in (at_turn, gradients)]
     gradient_room = columns.fixed_gradients + gradient_room if turns else 0
-    return encoder.finish(way.turn, at_end[:-1], at_end[-1], columns.fixed + room, gradient_room)
+    return encoder.finish(way.turn, at_end, columns.fixed + room, gradient_room)
 
 
 def _starts(lives: Lives, pieces: list[Piece]) -> tuple[Ids, int]:
@@ -151,8 +154,10 @@ class _Encoder:
         self._words.append(words)
         self._numbers.append(np.tile(np.array(piece.numbers), (len(words), 1)))
 
-    def finish(self, turn: int, states: list[int], cost: int, columns: int, gradients: int) -> Code:
-        """All that was taken; turn: how many steps come before gradients flow."""
+    def finish(self, turn: int, at_end: list[list[int]], columns: int, gradients: int) -> Code:
+        """All that was taken; turn: how many steps come before gradients flow. at_end: where the state and, last, the
+        cost are at the end of the period, and where their gradients are."""
+        (*states, cost), (*given_states, given_cost) = at_end
         return Code(
             words=np.concatenate((*self._words, np.zeros((0, WORDS), dtype=np.int64))),
             numbers=np.concatenate((*self._numbers, np.zeros((0, 2)))),
@@ -160,6 +165,8 @@ class _Encoder:
             turn=sum(len(words) for words in self._words[:turn]),
             states=np.array(states, dtype=np.int32),
             cost=cost,
+            given_states=np.array(given_states, dtype=np.int32),
+            given_cost=given_cost,
             columns=columns,
             gradients=gradients,
         )
@@ -197,7 +204,8 @@ class _Encoder:
             pools[5] = self._columns.placed(self._places, out)
         words = np.zeros((1, WORDS), dtype=np.int64)
         words[0, 1], words[0, 4], words[0, 6] = len(ins), ins.shape[1], out.shape[1]
-        words[0, 7], words[0, 8] = piece.weight, piece.bias
+        words[0, 7], words[0, 8] = piece.weight + piece.first * out.shape[1], piece.bias
+        words[0, 11], words[0, 12] = piece.weight + piece.first, piece.inputs
         words[0, 13] = undo and piece.wants.any()
         for word, ids in pools.items():
             words[0, word] = self._pooled

@@ -147,10 +147,12 @@ class Lowering:
         result = np.full((len(rows), outputs), self.constant(0.0))
         if bias is not None:
             result = np.broadcast_to(self.ids(bias, known), result.shape).copy()
-        filled = (rows != self.constant(0.0)).any(axis=1)
-        if filled.any():
-            first = -1 if bias is None else self._offset(bias, outputs)
-            result[filled] = self.writer.affine(rows[filled], self._offset(weight, matrix.numel()), first, outputs)
+        filled = rows != self.constant(0.0)
+        ends = np.stack((filled.argmax(axis=1), rows.shape[1] - filled[:, ::-1].argmax(axis=1)), axis=1)
+        for within in np.unique(ends[filled.any(axis=1)], axis=0):  # places without customers, say, have 0 from them
+            alike = filled.any(axis=1) & (ends == within).all(axis=1)
+            places = self._offset(weight, matrix.numel()), -1 if bias is None else self._offset(bias, outputs)
+            result[alike] = self.writer.affine(rows[alike], *places, outputs, (int(within[0]), int(within[1])))
         return result
 
     def _offset(self, key: fx.Node | float, size: int) -> int:

@@ -2,8 +2,10 @@
 //
 // The program is one period of a rollout (see lowering.py); this file knows arithmetic, not inventory. Scenarios are
 // taken in blocks that stay in cache through all periods. In reverse each period is computed again from the state it
-// began with, so memory grows with states and not with what a policy computes. Blocks are dealt to tasks and gradients
-// are summed in the order of tasks, whatever the threads: results do not depend on how many there are.
+// began with, so memory grows with states and not with what a policy computes. Who knows beforehand what each cost
+// counts learns block by block: the last periods are kept as they were computed until the block was played in reverse.
+// Blocks are dealt to tasks and gradients are summed in the order of tasks: results do not depend on how many threads
+// there are.
 
 #include <algorithm>
 #include <atomic>
@@ -23,7 +25,8 @@ constexpr int64_t ROWS_AT_ONCE = 8;
 // Columns out .. out + count from columns a, b, c and onward, where a step of 0 repeats one column; given_*: where the
 // gradients of these lie. wanted: which operands need a gradient, as bits. undo: gradients pass from out to operands.
 // SHIFT, SCALE: b counts parameters, not columns. AFFINE: count rows; a, b, given_out, given_a: where the numbers of its
-// columns start in the pool; step_a inputs and step_b outputs a row; c, step_c: where weight and bias (or -1) start.
+// columns start in the pool; step_a inputs and step_b outputs a row; c, step_c: where weight and bias (or -1) start;
+// given_b: where the weight starts once it is transposed, given_c: how long its rows are then.
 struct Instruction {
     int64_t op, count, out, a, step_a, b, step_b, c, step_c, given_out, given_a, given_b, given_c, wanted, undo;
 };
@@ -39,7 +42,7 @@ struct Job {
     const int32_t* pool;
     const Input* inputs;
     const int32_t* uniforms; // which parameter each of the first columns repeats for all scenarios
-    const int32_t* states;   // where each state, or in reverse its gradient (or -1), is at the end of a period
+    const int32_t *states, *given_states; // where each state, and its gradient (or -1), is at the end of a period
     const void* parameters;  // (problem, parameter)
     void* gradient;          // (task, parameter), or null
     const void* start;       // (row, state)
@@ -48,10 +51,10 @@ struct Job {
     const void* end_gradient;
     void* cost; // (row, period)
     const void* cost_gradient;
-    void* trajectory;     // (block, period, state, scenario), or null
-    int64_t* ticks;          // spent by operation, forwards and in reverse; or null
-    int64_t instruction_count, turn, input_count, uniform_count, state_count, column_count, given_count, parameter_count, cost_column,
-        rows, periods, block, problems, tasks, threads;
+    void* trajectory; // (block, period, state, scenario), or null, as while learning
+    int64_t* ticks;   // spent by operation, forwards and in reverse; or null
+    int64_t instruction_count, turn, input_count, uniform_count, state_count, column_count, given_count, parameter_count,
+        cost_column, given_cost, rows, periods, kept, block, problems, tasks, threads;
 };
 
 struct Timed { // adds the ticks until its end to an operation's, where a profile is wanted
@@ -65,13 +68,16 @@ struct Timed { // adds the ticks until its end to an operation's, where a profil
     }
 };
 
+enum Way { PLAY, REVERSE, LEARN };
+
 template <class T> class Worker {
   public:
-    Worker(const Job& job, bool reverse) : job(job), block(job.block), reverse(reverse), first_state(job.uniform_count + job.input_count),
-          far(job.column_count * job.block * int64_t(sizeof(T)) > (1 << 20)) {
-        value.resize(job.column_count * block);
+    Worker(const Job& job, Way way) : job(job), block(job.block), way(way), again(job.periods - (way == LEARN ? job.kept : 0)),
+          first_state(job.uniform_count + job.input_count), far(job.column_count * job.block * int64_t(sizeof(T)) > (1 << 20)) {
+        values.resize(job.kept * job.column_count * block);
         carried.resize(job.state_count * block);
-        if (!reverse) return;
+        if (way == PLAY) return;
+        if (way == LEARN) own_trajectory.resize(again * job.state_count * block);
         given.resize(job.given_count * block);
         std::memset(given + 0, 0, job.given_count * block * sizeof(T)); // and all 0 between periods, but for uniforms
         int64_t widest = 0;
@@ -87,25 +93,31 @@ template <class T> class Worker {
         const int64_t per_problem = job.rows / job.problems, tasks = job.tasks / job.problems;
         const int64_t problem = task / tasks, blocks = (per_problem + block - 1) / block;
         parameters = static_cast<const T*>(job.parameters) + problem * job.parameter_count;
-        for (int64_t c = 0; c < job.uniform_count; ++c)
-            for (int64_t i = 0; i < block; ++i) value[c * block + i] = parameters[job.uniforms[c]];
-        if (reverse) prepare();
+        for (int64_t t = 0; t < job.kept; ++t)
+            for (int64_t c = 0; c < job.uniform_count; ++c)
+                std::fill_n(of_period(t) + c * block, block, parameters[job.uniforms[c]]);
+        if (way != PLAY) prepare();
         const int64_t part = task % tasks, first = blocks * part / tasks, last = blocks * (part + 1) / tasks;
         for (int64_t b = first; b < last; ++b) {
             row = problem * per_problem + b * block;
             filled = std::min(block, (problem + 1) * per_problem - row);
-            trajectory = static_cast<T*>(job.trajectory) + (problem * blocks + b) * job.periods * job.state_count * block;
-            reverse ? backward() : forward();
-            for (int64_t k = 0; reverse && k < job.parameter_count; ++k) totals[k] += sums[k], sums[k] = 0;
+            trajectory = way == LEARN ? own_trajectory + 0 : static_cast<T*>(job.trajectory);
+            if (job.trajectory) trajectory += (problem * blocks + b) * job.periods * job.state_count * block;
+            if (way != REVERSE) forward();
+            if (way == PLAY) continue;
+            backward();
+            for (int64_t k = 0; k < job.parameter_count; ++k) totals[k] += sums[k], sums[k] = 0;
         }
-        if (reverse) fold(static_cast<T*>(job.gradient) + task * job.parameter_count);
+        if (way != PLAY) fold(static_cast<T*>(job.gradient) + task * job.parameter_count);
     }
 
   private:
     const Job& job;
     const int64_t block;
-    const bool reverse;
-    Aligned<T> value, given, carried, turned;
+    const Way way;
+    const int64_t again; // periods, the first, that are computed again in reverse
+    Aligned<T> values, given, carried, turned, own_trajectory;
+    T* value = nullptr; // those of the period at hand
     T* trajectory = nullptr;
     std::vector<T> transposed, sums;
     std::vector<double> totals;
@@ -114,42 +126,42 @@ template <class T> class Worker {
     const bool far; // columns are more than a second-level cache holds
     int64_t row = 0, filled = 0;
 
+    T* of_period(int64_t t) const { return values + t % job.kept * job.column_count * block; }
+
     int64_t at(int64_t i) const { return row + std::min(i, filled - 1); } // a block's rest repeats its last scenario
 
     void forward() {
-        T* state = value + first_state * block;
         const T* start = static_cast<const T*>(job.start);
         for (int64_t c = 0; c < job.state_count; ++c)
-            for (int64_t i = 0; i < block; ++i) state[c * block + i] = start[at(i) * job.state_count + c];
+            for (int64_t i = 0; i < block; ++i) carried[c * block + i] = start[at(i) * job.state_count + c];
+        T *cost = static_cast<T*>(job.cost), *end = static_cast<T*>(job.end);
         for (int64_t t = 0; t < job.periods; ++t) {
-            if (job.trajectory)
-                std::memcpy(trajectory + t * job.state_count * block, state, job.state_count * block * sizeof(T));
-            period(t);
-            T* cost = static_cast<T*>(job.cost);
+            if (trajectory && t < again)
+                std::memcpy(trajectory + t * job.state_count * block, carried + 0, job.state_count * block * sizeof(T));
+            period(t, carried + 0);
             for (int64_t i = 0; i < filled; ++i) cost[(row + i) * job.periods + t] = value[job.cost_column * block + i];
             for (int64_t c = 0; c < job.state_count; ++c)
                 std::memcpy(carried + c * block, value + job.states[c] * block, block * sizeof(T));
-            std::memcpy(state, carried + 0, job.state_count * block * sizeof(T));
         }
-        T* end = static_cast<T*>(job.end);
         for (int64_t c = 0; c < job.state_count; ++c)
-            for (int64_t i = 0; i < filled; ++i) end[(row + i) * job.state_count + c] = state[c * block + i];
+            for (int64_t i = 0; i < filled; ++i) end[(row + i) * job.state_count + c] = carried[c * block + i];
     }
 
     void backward() {
         const T *end = static_cast<const T*>(job.end_gradient), *cost = static_cast<const T*>(job.cost_gradient);
         for (int64_t c = 0; c < job.state_count; ++c)
             for (int64_t i = 0; i < block; ++i)
-                carried[c * block + i] = i < filled ? end[(row + i) * job.state_count + c] : T(0);
+                carried[c * block + i] = end && i < filled ? end[(row + i) * job.state_count + c] : T(0);
         for (int64_t t = job.periods - 1; t >= 0; --t) {
-            std::memcpy(value + first_state * block, trajectory + t * job.state_count * block,
-                        job.state_count * block * sizeof(T));
-            period(t);
-            for (int64_t i = 0; i < filled && job.cost_column >= 0; ++i)
-                given[job.cost_column * block + i] += cost[(row + i) * job.periods + t];
+            if (t >= again)
+                value = of_period(t);
+            else
+                period(t, trajectory + t * job.state_count * block);
+            for (int64_t i = 0; i < filled && job.given_cost >= 0; ++i)
+                given[job.given_cost * block + i] += cost[(row + i) * job.periods + t];
             for (int64_t c = 0; c < job.state_count; ++c)
-                for (int64_t i = 0; i < block && job.states[c] >= 0; ++i)
-                    given[job.states[c] * block + i] += carried[c * block + i];
+                for (int64_t i = 0; i < block && job.given_states[c] >= 0; ++i)
+                    given[job.given_states[c] * block + i] += carried[c * block + i];
             for (int64_t k = job.turn; k < job.instruction_count; ++k) {
                 const Instruction& of = job.instructions[k];
                 Timed timed(job, of.undo ? AFFINE + 1 + of.op : of.op);
@@ -166,13 +178,15 @@ template <class T> class Worker {
             clear(job.uniform_count, job.state_count);
         }
         T* start = static_cast<T*>(job.start_gradient);
-        for (int64_t c = 0; c < job.state_count; ++c)
+        for (int64_t c = 0; c < job.state_count && start; ++c)
             for (int64_t i = 0; i < filled; ++i) start[(row + i) * job.state_count + c] = carried[c * block + i];
     }
 
     void clear(int64_t column, int64_t count) { std::memset(given + column * block, 0, count * block * sizeof(T)); }
 
-    void period(int64_t t) {
+    void period(int64_t t, const T* state) {
+        value = of_period(t);
+        std::memcpy(value + first_state * block, state, job.state_count * block * sizeof(T));
         for (int64_t k = 0; k < job.input_count; ++k) {
             const Input& input = job.inputs[k];
             const T* from = static_cast<const T*>(input.data) + input.offset + t * input.period_stride;
@@ -190,6 +204,7 @@ template <class T> class Worker {
         const T *a = value + of.a * block, *b = value + of.b * block, *c = value + of.c * block;
         const T low = T(number[0]), high = T(number[1]);
         auto one = [&](auto f) { columns1(out, a, of.step_a, of.count, block, f); };
+        auto wide = [&](auto f) { vectors1(out, a, of.step_a, of.count, block, f); };
         auto two = [&](auto f) { columns2(out, a, of.step_a, b, of.step_b, of.count, block, f); };
         switch (of.op) {
         case ADD: return two([](T x, T y) { return x + y; });
@@ -207,21 +222,21 @@ template <class T> class Worker {
                 for (int64_t i = 0; i < block; ++i) out[k * block + i] = when[i] != T(0) ? yes[i] : no[i];
             }
             return;
-        case EXP: return one([](T x) { return exponential(x); });
+        case EXP: return wide([](Vector<T> x) { return exponential(x); });
         case LOG: return one([](T x) { return logarithm(x); });
-        case SIGMOID: return one([](T x) { return sigmoid(x); });
+        case SIGMOID: return wide([](Vector<T> x) { return sigmoid(x); });
         case SOFTPLUS: return one([](T x) { return softplus(x); });
         case SHIFT:
             return along(of, [&](int64_t c, int64_t s) { vector(out, c, s) = vector(a, c * of.step_a, s) + parameters[of.b + c * of.step_b]; });
         case SCALE:
             return along(of, [&](int64_t c, int64_t s) { vector(out, c, s) = vector(a, c * of.step_a, s) * parameters[of.b + c * of.step_b]; });
-        case SILU: return one([](T x) { return x * sigmoid(x); });
-        case ELU: return one([](T x) { return x > T(0) ? x : exponential(x > T(0) ? T(0) : x) - T(1); });
+        case SILU: return wide([](Vector<T> x) { return x * sigmoid(x); });
+        case ELU: return wide([](Vector<T> x) { return x > Vector<T>{} ? x : exponential(x) - 1.0f; });
         case CLAMP: return one([=](T x) { return x < low ? low : x > high ? high : x; });
         case ROUND: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_rintf(x) : __builtin_rint(x)); });
         case FLOOR: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_floorf(x) : __builtin_floor(x)); });
         case SQRT: return one([](T x) { return T(sizeof(T) == 4 ? __builtin_sqrtf(x) : __builtin_sqrt(x)); });
-        case TANH: return one([](T x) { return T(2) * sigmoid(T(2) * x) - T(1); });
+        case TANH: return wide([](Vector<T> x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; });
         case ABS: return one([](T x) { return x < T(0) ? -x : x; });
         case COPY: return one([](T x) { return x; });
         case AFFINE: {
@@ -229,7 +244,7 @@ template <class T> class Worker {
             const T* bias = of.step_c < 0 ? nullptr : parameters + of.step_c;
             fetch(ins, of.count * of.step_a);
             for (int64_t r = 0; r < of.count; ++r, ins += of.step_a, outs += of.step_b)
-                affine<T>(value + 0, ins, value + 0, outs, parameters + of.c, bias, of.step_a, of.step_b, block, false);
+                affine<T>(value, ins, value, outs, parameters + of.c, of.step_b, bias, of.step_a, of.step_b, block, false);
         }
         }
     }
@@ -274,9 +289,9 @@ template <class T> class Worker {
         case SHIFT: return share(of, g, nullptr, nullptr);
         case SCALE: return share(of, g, a, parameters + of.b);
         case SILU:
-            return from_operand([](T g, T x, T) {
-                const T s = sigmoid(x);
-                return g * s * (T(1) + x * (T(1) - s));
+            return along(of, [&](int64_t c, int64_t i) {
+                const Vector<T> x = vector(a, c * sa, i), s = sigmoid(x);
+                if (of.wanted) vector(ga, c * sa, i) += vector(g, c, i) * s * (1.0f + x * (1.0f - s));
             });
         case ELU: return from_result([](T g, T y, T) { return y > T(0) ? g : g * (y + T(1)); });
         case CLAMP: return from_operand([=](T g, T x, T) { return x < low || x > high ? T(0) : g; });
@@ -288,11 +303,11 @@ template <class T> class Worker {
             for (int64_t first = 0; first < of.count; first += ROWS_AT_ONCE) { // both gradients, while rows are in cache
                 const int64_t rows = std::min(ROWS_AT_ONCE, of.count - first);
                 fetch(ins + first * sa, rows * sa);
-                outer<T>(value + 0, ins + first * sa, given + 0, outs + first * sb, rows, sa, sb, block,
+                outer<T>(value, ins + first * sa, given + 0, outs + first * sb, rows, sa, sb, block,
                          sums.data() + of.c, sc < 0 ? nullptr : sums.data() + sc, turned + 0);
                 for (int64_t r = first; r < first + rows && of.wanted & 1; ++r)
-                    affine<T>(given + 0, outs + r * sb, given + 0, given_ins + r * sa, transposed.data() + of.c, nullptr,
-                              sb, sa, block, true);
+                    affine<T>(given + 0, outs + r * sb, given + 0, given_ins + r * sa, transposed.data() + of.given_b,
+                              of.given_c, nullptr, sb, sa, block, true);
             }
         }
         } // what remains is a step function: its gradient is 0
@@ -340,7 +355,7 @@ template <class T> class Worker {
             if (of.op != AFFINE) continue;
             for (int64_t k = 0; k < of.step_a; ++k)
                 for (int64_t j = 0; j < of.step_b; ++j)
-                    transposed[of.c + j * of.step_a + k] = parameters[of.c + k * of.step_b + j];
+                    transposed[of.given_b + j * of.given_c + k] = parameters[of.c + k * of.step_b + j];
         }
     }
 
@@ -354,11 +369,11 @@ template <class T> class Worker {
     }
 };
 
-template <class T> void run(const Job& job, bool reverse) {
+template <class T> void run(const Job& job, Way way) {
     std::atomic<int64_t> next{0};
     auto work = [&](const Job& own) {
         FlushDenormals flush;
-        Worker<T> worker(own, reverse);
+        Worker<T> worker(own, way);
         for (int64_t task; (task = next++) < own.tasks;) worker.play(task);
     };
     Job silent = job; // a profile is that of the first thread
@@ -374,8 +389,10 @@ template <class T> void run(const Job& job, bool reverse) {
 extern "C" {
 int64_t block_multiple_float() { return PAIR * LANES<float>; }
 int64_t block_multiple_double() { return PAIR * LANES<double>; }
-void play_float(const Job* job) { run<float>(*job, false); }
-void play_double(const Job* job) { run<double>(*job, false); }
-void reverse_float(const Job* job) { run<float>(*job, true); }
-void reverse_double(const Job* job) { run<double>(*job, true); }
+void play_float(const Job* job) { run<float>(*job, PLAY); }
+void play_double(const Job* job) { run<double>(*job, PLAY); }
+void reverse_float(const Job* job) { run<float>(*job, REVERSE); }
+void reverse_double(const Job* job) { run<double>(*job, REVERSE); }
+void learn_float(const Job* job) { run<float>(*job, LEARN); }
+void learn_double(const Job* job) { run<double>(*job, LEARN); }
 }

@@ -21,6 +21,9 @@ from models.inventory.native.program import OPS
 CACHE_BYTES = 768 * 1024
 """What a thread's columns should fit in: most of a second-level cache."""
 
+KEPT_BYTES = 32 * 1024 * 1024
+"""Of how many last periods a thread keeps what it computed until they are played in reverse: a third-level cache."""
+
 LARGEST_BLOCK = 256
 TASKS = 64
 """Into how many parts gradients are summed: fixed, so that results do not depend on how many threads there are."""
@@ -47,12 +50,13 @@ class _Input(ctypes.Structure):
 
 
 _POINTERS = (
-    *("instructions", "numbers", "pool", "inputs", "uniforms", "states", "parameters", "gradient", "start"),
-    *("start_gradient", "end", "end_gradient", "cost", "cost_gradient", "trajectory", "ticks"),
+    *("instructions", "numbers", "pool", "inputs", "uniforms", "states", "given_states", "parameters", "gradient"),
+    *("start", "start_gradient", "end", "end_gradient", "cost", "cost_gradient", "trajectory", "ticks"),
 )
 _COUNTS = (
     *("instruction_count", "turn", "input_count", "uniform_count", "state_count", "column_count", "given_count"),
-    *("parameter_count", "cost_column", "rows", "periods", "block", "problems", "tasks", "threads"),
+    *("parameter_count", "cost_column", "given_cost", "rows", "periods", "kept", "block", "problems", "tasks"),
+    "threads",
 )
 
 
@@ -74,11 +78,12 @@ class Rollout:
     problems: int
     dtype: torch.dtype
 
-    def block(self, keep: bool) -> int:
-        """Scenarios that are played side by side; keep: whether they will be played in reverse, too."""
+    def block(self, keep: bool, periods: int = 1) -> int:
+        """Scenarios that are played side by side; keep: whether they will be played in reverse, too. periods: how many
+        are kept as they were computed."""
         multiple = int(getattr(_machine(), f"block_multiple_{self._kind}")())
         code = self.program.reverse if keep else self.program.play
-        size = (code.columns + code.gradients) * (4 if self.dtype == torch.float32 else 8)
+        size = (periods * code.columns + code.gradients) * self.dtype.itemsize
         wanted = min(CACHE_BYTES // size, LARGEST_BLOCK, self.rows // self.problems + multiple - 1)
         return max(wanted // multiple * multiple, multiple)
 
@@ -101,7 +106,22 @@ class Rollout:
         given = {"parameters": parameters, "trajectory": trajectory, "gradient": gradient}
         given |= {"cost_gradient": cost, "end_gradient": end, "start_gradient": start}
         self._run("reverse", self.program.reverse, block, given)
-        return gradient.view(self.problems, -1, parameters.shape[-1]).sum(dim=1).view_as(parameters), start
+        return self._total(gradient, parameters), start
+
+    def learn(self, parameters: Tensor, start: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cost (row, period), state at the end, and the gradients, of the parameters and of the state at the start, of
+        the sum of cost × weight (row, period)."""
+        block = self.block(True, self.periods)
+        kept = KEPT_BYTES // (self.program.reverse.columns * block * self.dtype.itemsize)
+        cost, end, start_gradient = torch.empty_like(weight), torch.empty_like(start), torch.empty_like(start)
+        gradient = parameters.new_empty(self._tasks(block), parameters.shape[-1])
+        given = {"parameters": parameters, "start": start, "end": end, "cost": cost, "cost_gradient": weight}
+        given |= {"gradient": gradient, "start_gradient": start_gradient}
+        self._run("learn", self.program.reverse, block, given, min(max(kept, 1), self.periods))
+        return cost, end, self._total(gradient, parameters), start_gradient
+
+    def _total(self, gradient: Tensor, parameters: Tensor) -> Tensor:
+        return gradient.view(self.problems, -1, parameters.shape[-1]).sum(dim=1).view_as(parameters)
 
     def _blocks(self, block: int) -> int:
         """How many blocks each problem has."""
@@ -114,7 +134,7 @@ class Rollout:
     def _kind(self) -> str:
         return {torch.float32: "float", torch.float64: "double"}[self.dtype]
 
-    def _run(self, what: str, code: Code, block: int, tensors: dict[str, Tensor]) -> None:
+    def _run(self, what: str, code: Code, block: int, tensors: dict[str, Tensor], kept: int = 1) -> None:
         inputs = [
             _Input(int(offset), source.row, source.period, source.data.data_ptr())
             for source in self.sources
@@ -128,6 +148,7 @@ class Rollout:
             inputs=ctypes.addressof(array),
             uniforms=self.program.uniforms.ctypes.data,
             states=code.states.ctypes.data,
+            given_states=code.given_states.ctypes.data,
             **{name: tensor.data_ptr() for name, tensor in tensors.items()},
             ticks=None if _ticks is None else _ticks.ctypes.data,
             instruction_count=len(code.words),
@@ -139,8 +160,10 @@ class Rollout:
             given_count=code.gradients,
             parameter_count=tensors["parameters"].shape[-1],
             cost_column=code.cost,
+            given_cost=code.given_cost,
             rows=self.rows,
             periods=self.periods,
+            kept=kept,
             block=block,
             problems=self.problems,
             tasks=self._tasks(block),
@@ -170,6 +193,28 @@ class Operator(torch.autograd.Function):
         """Plays all periods in reverse, each computed again from the state before it."""
         parameters, trajectory = ctx.saved_tensors
         return None, *ctx.rollout.backward(parameters, trajectory, cost.contiguous(), end.contiguous())
+
+
+class Learner(torch.autograd.Function):
+    """The sum of cost × weight, with its gradient taken at once; and, without one, cost and state at the end."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rollout: Rollout, parameters: Tensor, start: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Plays all periods forwards and in reverse."""
+        parameters = parameters.contiguous()
+        cost, end, gradient, start_gradient = rollout.learn(parameters, start, weight.contiguous())
+        ctx.save_for_backward(gradient, start_gradient)
+        ctx.mark_non_differentiable(cost, end)
+        return (cost * weight).sum(), cost, end
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, loss: Tensor, cost: Tensor, end: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        """What is known, times the gradient of the sum."""
+        gradient, start_gradient = ctx.saved_tensors
+        return None, gradient * loss, start_gradient * loss, None
 
 
 @contextlib.contextmanager

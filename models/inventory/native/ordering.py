@@ -16,13 +16,13 @@ MOST_COLUMNS = 1024
 
 def ordered(draft: Draft) -> list[Piece]:
     """The parts that the state and cost at the end depend on, each after all that it reads."""
-    parts = [part for piece in draft.pieces for part in _cut(piece)]
+    parts = [part for piece in _needed(draft) for part in _cut(piece)]
     writer = np.full(len(draft.wants), -1, dtype=np.int64)
     for number, part in enumerate(parts):
         writer[part.out.ravel()] = number
     taken = np.zeros(len(parts), dtype=bool)
     order: list[Piece] = []
-    for root in _writers(writer, (np.append(draft.after, draft.cost),)):
+    for root in _writers(writer, (draft.ends,)):
         waiting = [(root, False)]
         while waiting:
             number, ready = waiting.pop()
@@ -39,7 +39,21 @@ def ordered(draft: Draft) -> list[Piece]:
 def _cut(piece: Piece) -> list[Piece]:
     each = sum(ids.shape[1] for ids in (piece.out, *piece.operands)) if piece.op == "affine" else 2
     size = max(MOST_COLUMNS // each, 1)
-    return [piece.part(first, first + size) for first in range(0, len(piece.out), size)]
+    return [piece.part(slice(first, first + size)) for first in range(0, len(piece.out), size)]
+
+
+def _needed(draft: Draft) -> list[Piece]:
+    """The pieces without the elements and rows that nothing at the end depends on."""
+    read = np.zeros(len(draft.wants), dtype=bool)
+    read[draft.ends[draft.ends < UNIFORM]] = True
+    needed: list[Piece] = []
+    for piece in reversed(draft.pieces):
+        wanted = read[piece.out].reshape(len(piece.out), -1).any(axis=1)
+        if wanted.any():
+            needed.append(piece.part(wanted))
+            for ids in needed[-1].operands:
+                read[ids[ids < UNIFORM]] = True
+    return needed[::-1]
 
 
 def _writers(writer: Ids, operands: tuple[Ids, ...]) -> list[int]:

@@ -45,12 +45,13 @@ def played(pieces: list[Piece]) -> Way:
 
 
 def reversed_way(pieces: list[Piece], draft: Draft) -> Way:
-    """What is undone after what that needs is computed again.
+    """What is undone after all that this, the state and the cost at the end need.
 
     A SiLU is computed twice, shortly before it is read: what it is computed from is kept anyway.
     """
     writer = writer_of(pieces, draft)
     undone, again = _undone(pieces, draft, writer), np.zeros(len(pieces), dtype=bool)
+    again[_writers(writer, [draft.ends])] = True
     reads = [
         _writers(writer, read_when_undone(piece)) if gone else [] for piece, gone in zip(pieces, undone, strict=True)
     ]
@@ -71,8 +72,8 @@ def reversed_way(pieces: list[Piece], draft: Draft) -> Way:
     return Way(tuple(steps), turn)
 
 
-def value_lives(way: Way, pieces: list[Piece], draft: Draft, ends: Ids) -> Lives:
-    """How long each result is needed; `ends`: columns that are read at the end."""
+def value_lives(way: Way, pieces: list[Piece], draft: Draft) -> Lives:
+    """How long each result is needed; the state and the cost at the end are read when the way turns."""
     writer = writer_of(pieces, draft)
     current: dict[int, int] = {}
     born: list[int] = []
@@ -87,15 +88,16 @@ def value_lives(way: Way, pieces: list[Piece], draft: Draft, ends: Ids) -> Lives
             born.append(number)
             births.append(time)
             deaths.append(time)
-    for source in _writers(writer, [ends]):
-        deaths[current[source]] = len(way.steps)
+        if time == way.turn - 1:
+            for source in _writers(writer, [draft.ends]):
+                deaths[current[source]] = time
     return Lives(np.array(born, dtype=np.int64), np.array(births, dtype=np.int64), np.array(deaths, dtype=np.int64))
 
 
 def gradient_lives(way: Way, pieces: list[Piece], draft: Draft) -> Lives:
     """How long each gradient is needed: from the first that adds to it until it is passed on."""
     writer = writer_of(pieces, draft)
-    ends = _writers(writer, [_wanting(np.append(draft.after, draft.cost), draft)])
+    ends = _writers(writer, [_wanting(draft.ends, draft)])
     current = {number: life for life, number in enumerate(ends)}
     born, births, deaths = list(ends), [way.turn] * len(ends), [len(way.steps)] * len(ends)
     for time, (number, undo) in enumerate(way.steps):
@@ -172,7 +174,7 @@ def _joined(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def _undone(pieces: list[Piece], draft: Draft, writer: Ids) -> Flags:
     """Through which pieces a gradient passes from the end of a period back to its start, or to weights."""
     met = np.zeros(len(pieces), dtype=bool)
-    met[_writers(writer, [_wanting(np.append(draft.after, draft.cost), draft)])] = True
+    met[_writers(writer, [_wanting(draft.ends, draft)])] = True
     for number in reversed(range(len(pieces))):
         if met[number]:
             met[_writers(writer, [_wanting(wanted, draft) for wanted in _wanted(pieces[number])])] = True

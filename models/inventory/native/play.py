@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Hashable
-from dataclasses import fields
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.inventory.dynamics import State
 from models.inventory.layout import Layout
 from models.inventory.native.lowering import UnsupportedError
-from models.inventory.native.operator import Operator, Rollout, Source
+from models.inventory.native.operator import Learner, Operator, Rollout, Source
 from models.inventory.native.tracing import OWN_TERMS, Traced, trace
 from models.inventory.observation import ObservationNoise, observe
 from models.inventory.scenarios import Scenarios
@@ -26,6 +26,16 @@ _traced: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Traced | Unsupporte
 
 _alone = threading.Lock()
 """Tracing puts other tensors in a policy's place for a while: whoever reads its weights meanwhile would read those."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Scenarios of the same lead times, by their rows, and what the operator asks for."""
+
+    rows: Tensor | slice
+    rollout: Rollout
+    parameters: Tensor
+    start: Tensor
 
 
 def native_play(
@@ -42,28 +52,54 @@ def native_play(
     one problem after the other. Scenarios of the same lead times are played together.
     Raises UnsupportedError where the machine cannot play this policy on this layout.
     """
+    parts = _parts(layout, policy, window, scenarios, noise, stacked)
+    played = [Operator.apply(part.rollout, part.parameters, part.start) for part in parts]
+    cost, end = (_joined(results, parts) for results in zip(*played, strict=True))
+    return cost, _state(layout, end)
+
+
+def native_weighed(
+    layout: Layout,
+    policy: nn.Module,
+    window: int,
+    scenarios: Scenarios,
+    weight: Tensor,
+    stacked: dict[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, State]:
+    """The sum of cost × weight (batch, period), cost and the state after the last period, as `rollout.weighed`."""
+    parts = _parts(layout, policy, window, scenarios, None, stacked)
+    played = [Learner.apply(part.rollout, part.parameters, part.start, weight[part.rows]) for part in parts]
+    losses, *results = zip(*played, strict=True)
+    cost, end = (_joined(result, parts) for result in results)
+    return torch.stack(losses).sum(), cost, _state(layout, end)
+
+
+def _parts(
+    layout: Layout,
+    policy: nn.Module,
+    window: int,
+    scenarios: Scenarios,
+    noise: ObservationNoise | None,
+    stacked: dict[str, Tensor] | None,
+) -> list[_Part]:
     observe(scenarios, scenarios.start, 0, window, None)  # refuses a history that is too short
     own = OWN_TERMS if layout.batch > 1 else ()
     kinds, kind = torch.unique(layout.lead_time, dim=0, return_inverse=True)
     if len(kinds) == 1:
-        return _play_alike(layout, own, policy, window, scenarios, noise, stacked)
+        return [_part(slice(None), layout, own, policy, window, scenarios, noise, stacked)]
     if len(kinds) > MOST_KINDS or stacked is not None:
         raise UnsupportedError(f"program for {len(kinds)} sets of lead times")
-    rows = [torch.nonzero(kind == k).flatten() for k in range(len(kinds))]
-    plays = []
-    for part in rows:
+    parts = []
+    for rows in (torch.nonzero(kind == k).flatten() for k in range(len(kinds))):
         heard = (
-            None if noise is None else ObservationNoise(noise.on_hand[part], noise.in_transit[part], noise.demand[part])
+            None if noise is None else ObservationNoise(noise.on_hand[rows], noise.in_transit[rows], noise.demand[rows])
         )
-        plays.append(_play_alike(layout.rows(part), own, policy, window, scenarios.rows(part), heard, None))
-    back = torch.cat(rows).argsort()
-    cost, on_hand, in_transit = (
-        torch.cat(parts)[back] for parts in zip(*((c, s.on_hand, s.in_transit) for c, s in plays), strict=True)
-    )
-    return cost, State(on_hand, in_transit)
+        parts.append(_part(rows, layout.rows(rows), own, policy, window, scenarios.rows(rows), heard, None))
+    return parts
 
 
-def _play_alike(
+def _part(
+    rows: Tensor | slice,
     layout: Layout,
     own: tuple[str, ...],
     policy: nn.Module,
@@ -71,7 +107,7 @@ def _play_alike(
     scenarios: Scenarios,
     noise: ObservationNoise | None,
     stacked: dict[str, Tensor] | None,
-) -> tuple[Tensor, State]:
+) -> _Part:
     with _alone:
         found = _trace_of(layout, own, policy, window, scenarios.calendar.shape[1], noise is not None)
         weights = {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
@@ -89,9 +125,20 @@ def _play_alike(
         problems = len(next(iter(stacked.values())))
         parameters = torch.func.vmap(found.parameters)(stacked)
     rollout = Rollout(found.program, sources, scenarios.batch, scenarios.periods, problems, dtype)
-    cost, end = Operator.apply(rollout, parameters, start)
+    return _Part(rows, rollout, parameters, start)
+
+
+def _joined(results: Sequence[Tensor], parts: list[_Part]) -> Tensor:
+    """Results of all parts, in the order of their scenarios."""
+    if len(parts) == 1:
+        return results[0]
+    rows = [part.rows for part in parts if isinstance(part.rows, Tensor)]
+    return torch.cat(list(results))[torch.cat(rows).argsort()]
+
+
+def _state(layout: Layout, end: Tensor) -> State:
     on_hand, in_transit = end.split((layout.places, layout.places * layout.longest_lead_time), dim=1)
-    return cost, State(on_hand, in_transit.unflatten(1, (layout.places, layout.longest_lead_time)))
+    return State(on_hand, in_transit.unflatten(1, (layout.places, layout.longest_lead_time)))
 
 
 def _trace_of(

@@ -9,10 +9,11 @@
 constexpr int TILE = VECTOR_BYTES == 64 ? 8 : 4; // columns whose sums stay in registers
 constexpr int PAIR = 2; // vectors of a column beside them; a block is a multiple of PAIR * LANES
 
-// out[n] = bias[n] + sum over k of weight[k][n] * in[k], each a column, for a tile of outputs and all scenarios.
+// out[n] = bias[n] + sum over k of weight[k][n] * in[k], each a column, for a tile of outputs and all scenarios; length:
+// of a row of the weight.
 template <class T, int N>
 inline void affine_tile(const T* in, const int32_t* in_ids, T* out, const int32_t* out_ids, const T* weight,
-                        const T* bias, int64_t inputs, int64_t outputs, int64_t block, bool add) {
+                        int64_t length, const T* bias, int64_t inputs, int64_t block, bool add) {
     using V = Vector<T>;
     for (int64_t s = 0; s < block; s += PAIR * LANES<T>) {
         V sum[N][PAIR];
@@ -20,7 +21,7 @@ inline void affine_tile(const T* in, const int32_t* in_ids, T* out, const int32_
             for (int v = 0; v < PAIR; ++v) sum[n][v] = V{} + (bias ? bias[n] : T(0));
         for (int64_t k = 0; k < inputs; ++k) {
             const V* x = reinterpret_cast<const V*>(in + in_ids[k] * block + s);
-            const T* w = weight + k * outputs;
+            const T* w = weight + k * length;
             for (int n = 0; n < N; ++n)
                 for (int v = 0; v < PAIR; ++v) sum[n][v] += x[v] * w[n];
         }
@@ -32,15 +33,15 @@ inline void affine_tile(const T* in, const int32_t* in_ids, T* out, const int32_
 }
 
 template <class T>
-void affine(const T* in, const int32_t* in_ids, T* out, const int32_t* out_ids, const T* weight, const T* bias,
-            int64_t inputs, int64_t outputs, int64_t block, bool add) {
+void affine(const T* in, const int32_t* in_ids, T* out, const int32_t* out_ids, const T* weight, int64_t length,
+            const T* bias, int64_t inputs, int64_t outputs, int64_t block, bool add) {
     int64_t n = 0;
     for (; n + TILE <= outputs; n += TILE)
-        affine_tile<T, TILE>(in, in_ids, out, out_ids + n, weight + n, bias ? bias + n : bias, inputs, outputs, block, add);
+        affine_tile<T, TILE>(in, in_ids, out, out_ids + n, weight + n, length, bias ? bias + n : bias, inputs, block, add);
     for (; n + 2 <= outputs; n += 2)
-        affine_tile<T, 2>(in, in_ids, out, out_ids + n, weight + n, bias ? bias + n : bias, inputs, outputs, block, add);
+        affine_tile<T, 2>(in, in_ids, out, out_ids + n, weight + n, length, bias ? bias + n : bias, inputs, block, add);
     for (; n < outputs; ++n)
-        affine_tile<T, 1>(in, in_ids, out, out_ids + n, weight + n, bias ? bias + n : bias, inputs, outputs, block, add);
+        affine_tile<T, 1>(in, in_ids, out, out_ids + n, weight + n, length, bias ? bias + n : bias, inputs, block, add);
 }
 
 template <class T> inline T total(const Vector<T>& lanes) {

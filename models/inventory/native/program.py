@@ -34,7 +34,7 @@ class Piece:
 
     out and operands: (element,) each, or for an affine map (row, output) and, alone, (row, input). wants (operand,
     element), or (1, 1): which operands want a gradient. numbers: limits of a clamp. weight, bias: where they start
-    among the parameters (-1: there is none).
+    among the parameters (-1: there is none). inputs: how many the weight has; the operand holds those from `first` on.
     """
 
     op: str
@@ -44,13 +44,13 @@ class Piece:
     numbers: tuple[float, float] = (0.0, 0.0)
     weight: int = -1
     bias: int = -1
+    inputs: int = 0
+    first: int = 0
 
-    def part(self, first: int, end: int) -> Piece:
+    def part(self, which: slice | Flags) -> Piece:
         """Some of its elements or rows."""
-        wants = self.wants if self.op == "affine" else self.wants[:, first:end]
-        return replace(
-            self, out=self.out[first:end], operands=tuple(ids[first:end] for ids in self.operands), wants=wants
-        )
+        wants = self.wants if self.op == "affine" else self.wants[:, which]
+        return replace(self, out=self.out[which], operands=tuple(ids[which] for ids in self.operands), wants=wants)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ class Draft:
     after: Ids
     cost: int
     wants: Flags
+
+    @property
+    def ends(self) -> Ids:
+        """The columns of the state at its end and, last, of its cost."""
+        return np.append(self.after, self.cost)
 
 
 class Writer:
@@ -108,11 +113,15 @@ class Writer:
                 self._pieces.append(Piece(name, out[part], tuple(ids[:, part]), wants[:, part], (low, high)))
         return out
 
-    def affine(self, rows: Ids, weight: int, bias: int, outputs: int) -> Ids:
-        """weight and bias, by where they start among the parameters (-1: no bias), applied to rows (row, input)."""
+    def affine(self, rows: Ids, weight: int, bias: int, outputs: int, within: tuple[int, int]) -> Ids:
+        """weight and bias, by where they start among the parameters (-1: no bias), applied to rows (row, input), of
+        which only the inputs from the first of `within` to before the second are not 0."""
+        first, end = within
         out = self.columns((len(rows), outputs), True)
-        wants = np.array([[bool(self._wanted(rows.ravel()).any())]])
-        self._pieces.append(Piece("affine", out, (rows,), wants, weight=weight, bias=bias))
+        wants = np.array([[bool(self._wanted(rows[:, first:end].ravel()).any())]])
+        self._pieces.append(
+            Piece("affine", out, (rows[:, first:end],), wants, (0, 0), weight, bias, rows.shape[1], first)
+        )
         return out
 
     def finish(self, inputs: Ids, states: Ids, after: Ids, cost: int) -> Draft:

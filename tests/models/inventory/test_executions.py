@@ -17,7 +17,7 @@ from models.inventory.mixed_precision import MixedPrecision
 from models.inventory.native.lowering import UnsupportedError
 from models.inventory.policies.build import OrderModule, build_policy
 from models.inventory.policies.graph import GraphParams
-from models.inventory.rollout import rollout
+from models.inventory.rollout import rollout, weighed
 from models.inventory.scenarios import Scenarios, drawn_scenarios
 from models.smoothing.noise import standard_noise
 
@@ -131,6 +131,21 @@ def test_what_a_recording_gave_does_not_change_with_the_next(recorder: Recorder)
     torch.autograd.grad(later.mean(), list(policy.parameters()))
     with pytest.raises(RuntimeError, match="before the gradient"):
         torch.autograd.grad(first.mean(), list(policy.parameters()))
+
+
+def test_gradients_of_several_recorded_rollouts_add_up(recorder: Recorder) -> None:
+    layout, policy, scenarios = warehouse(6, torch.float64)
+    counts = (torch.arange(23) >= 3).double().expand(6, -1) / (6 * 20)  # as `gradients` takes the mean
+    for turn in range(2):
+        weighed(layout, policy, scenarios, counts, "captured")[0].backward()
+        lies = [weight.grad.data_ptr() for weight in policy.parameters() if weight.grad is not None]
+        if turn == 0:
+            first = lies
+    assert not set(first) & set(lies)  # what the first replay left is not where the recording wrote it
+    expected = gradients(layout, policy, scenarios, "eager")[1:]
+    for weight, once in zip(policy.parameters(), expected, strict=True):
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, 2 * once)
 
 
 def test_a_long_horizon_is_judged_in_stretches(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,14 +21,14 @@ from models.inventory.instances import (
     transshipment,
 )
 from models.inventory.layout import Layout, Terms, layout_of, with_terms
-from models.inventory.native import build
+from models.inventory.native import build, operator
 from models.inventory.native.lowering import UnsupportedError
 from models.inventory.network import Network
 from models.inventory.observation import Observation, ObservationNoise
 from models.inventory.policies.build import OrderModule, PolicyParams, build_policy
 from models.inventory.policies.graph import GraphParams
 from models.inventory.policies.mlp import MLPParams
-from models.inventory.rollout import play, rollout
+from models.inventory.rollout import play, rollout, weighed
 from models.inventory.scenarios import Scenarios, drawn_scenarios
 from tests.conformance.test_order_policies import MEMBERS
 from tests.models.inventory.networks import gamma_scenarios, networks, two_level
@@ -99,6 +99,29 @@ def test_the_machine_agrees_with_torch_in_double_precision(name: str, policy: st
     agree(played(*case, "eager"), played(*case, "native"), 1e-10)
 
 
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [("one store", "mlp"), pytest.param("many warehouses", "graph of quantities", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("kept", [0, 200_000, 1 << 30])
+def test_what_is_descended_on_is_the_weighed_sum_of_costs(
+    name: str, policy: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of the periods are kept as they were computed."""
+    monkeypatch.setattr(operator, "KEPT_BYTES", kept)
+    layout, built, scenarios = drawn(name, policy, 75, 11)
+    weight = torch.linspace(0.5, 1.5, 75 * 11, dtype=torch.float64).view(75, 11) / 75
+    figures = []
+    for way in ("eager", "native"):
+        loss, cost, after = weighed(layout, built, scenarios, weight, way)  # type: ignore[arg-type]
+        assert not cost.requires_grad
+        assert not after.on_hand.requires_grad
+        torch.testing.assert_close(loss.detach(), (cost * weight).sum())
+        gradients = torch.autograd.grad(-3 * loss, list(built.parameters()), allow_unused=True)
+        figures.append([cost, after.on_hand, after.in_transit, *whole(built, gradients)])
+    agree(*figures, 1e-10)  # type: ignore[misc]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_member_of_the_family_is_played_by_the_machine(name: str) -> None:
@@ -155,9 +178,12 @@ def test_threads_do_not_change_a_bit() -> None:
     case = drawn("one store", "mlp", 700, 6, torch.float32)
     threads = torch.get_num_threads()
     results = []
+    layout, policy, scenarios = case
     for count in (1, 2, 3):
         torch.set_num_threads(count)
-        results.append(played(*case, "native"))
+        loss, *_ = weighed(layout, policy, scenarios, torch.ones(700, 6), "native")
+        gradients = torch.autograd.grad(loss, list(policy.parameters()), materialize_grads=True)
+        results.append([*played(*case, "native"), *gradients])
     torch.set_num_threads(threads)
     for again in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], again, strict=True))
@@ -252,6 +278,30 @@ def test_a_broken_compiler_is_reported_and_torch_plays(
         build.library.cache_clear()
     assert "no space left" in caplog.text
     assert not list((tmp_path / "cache").glob("*.so"))
+
+
+def test_where_nothing_can_be_kept_a_process_compiles_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    compiled = build.library()
+    assert compiled is not None
+    compiler, no_folder = tmp_path / "c++", tmp_path / "file"
+    compiler.write_text(
+        "#!/bin/sh\ncase $1 in --version) echo 1.0; exit;; esac\n"
+        f"while [ $1 != -o ]; do shift; done\ncp {compiled._name} $2\n"
+    )
+    compiler.chmod(0o755)
+    no_folder.write_text("")
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("QUAESTOR_CACHE", str(no_folder))
+    build.library.cache_clear()
+    try:
+        layout, policy, scenarios = drawn("one store", "mlp", 20, 5)
+        torch.testing.assert_close(*(rollout(layout, policy, scenarios, execution=way) for way in ("eager", "native")))  # type: ignore[arg-type]
+    finally:
+        build.library.cache_clear()
+    assert "compiles its own" in caplog.text
+    assert no_folder.read_text() == ""
 
 
 def test_a_network_of_two_levels_and_a_policy_with_a_calendar() -> None:
