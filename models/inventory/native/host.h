@@ -38,7 +38,7 @@ inline int64_t ticks() { // a clock that costs a tenth of an instruction's time 
 template <class T> class Aligned { // memory that nothing was written to yet
   public:
     void resize(int64_t count) {
-        const size_t page = 2 << 20, wanted = count * sizeof(T), size = (wanted + page - 1) / page * page;
+        const size_t page = 2 << 20, wanted = count * sizeof(T), size = (wanted / page + 1) * page;
         const bool large = wanted > 4 * page;
         memory.reset(std::aligned_alloc(large ? page : VECTOR_BYTES, size));
         if (!memory) throw std::bad_alloc();

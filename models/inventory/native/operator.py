@@ -22,7 +22,7 @@ CACHE_BYTES = 768 * 1024
 """What a thread's columns should fit in: most of a second-level cache."""
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""Of how many last periods a thread keeps what it computed until they are played in reverse: a third-level cache."""
+"""Of how many last periods all threads keep what they computed until it is played in reverse: a third-level cache."""
 
 LARGEST_BLOCK = 256
 TASKS = 64
@@ -112,7 +112,8 @@ class Rollout:
         """Cost (row, period), state at the end, and the gradients, of the parameters and of the state at the start, of
         the sum of cost × weight (row, period)."""
         block = self.block(True, self.periods)
-        kept = KEPT_BYTES // (self.program.reverse.columns * block * self.dtype.itemsize)
+        each = self.program.reverse.columns * block * self.dtype.itemsize
+        kept = KEPT_BYTES // (each * torch.get_num_threads())
         cost, end, start_gradient = torch.empty_like(weight), torch.empty_like(start), torch.empty_like(start)
         gradient = parameters.new_empty(self._tasks(block), parameters.shape[-1])
         given = {"parameters": parameters, "start": start, "end": end, "cost": cost, "cost_gradient": weight}
