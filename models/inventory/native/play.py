@@ -67,8 +67,11 @@ def native_weighed(
     stacked: dict[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, State]:
     """The sum of cost × weight (batch, period), cost and the state after the last period, as `rollout.weighed`."""
+    if weight.requires_grad:
+        raise UnsupportedError("gradient of what costs count")
+    counts = weight.to(scenarios.demand.dtype).expand(scenarios.batch, scenarios.periods)
     parts = _parts(layout, policy, window, scenarios, None, stacked)
-    played = [Learner.apply(part.rollout, part.parameters, part.start, weight[part.rows]) for part in parts]
+    played = [Learner.apply(part.rollout, part.parameters, part.start, counts[part.rows]) for part in parts]
     losses, *results = zip(*played, strict=True)
     cost, end = (_joined(result, parts) for result in results)
     return torch.stack(losses).sum(), cost, _state(layout, end)
