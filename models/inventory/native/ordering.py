@@ -48,7 +48,7 @@ def _needed(draft: Draft) -> list[Piece]:
     read[draft.ends[draft.ends < UNIFORM]] = True
     needed: list[Piece] = []
     for piece in reversed(draft.pieces):
-        wanted = read[piece.out].reshape(len(piece.out), -1).any(axis=1)
+        wanted = np.asarray(read[piece.out].reshape(len(piece.out), -1).any(axis=1))
         if wanted.any():
             needed.append(piece.part(wanted))
             for ids in needed[-1].operands:
