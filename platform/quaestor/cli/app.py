@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("demo")(flow_commands.demo)
 app.command("ingest")(flow_commands.ingest)
+app.command("describe-actions")(flow_commands.describe_actions)
 app.add_typer(flow_commands.run_app, name="run")
 app.command("status")(registry_commands.status)
 app.command("alerts")(operating.alerts)

@@ -5,6 +5,7 @@ Commands import what they need when they run, so that none pays for another's li
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -65,6 +66,21 @@ def ingest(file_format: Format, files: Files, system: System = None, as_json: Js
         with lease.held(settings.store, lease.of_file(path), settings.actor):
             summaries.append(ingest_file(settings.store, file_format, path, system))
     _finish(summaries, as_json)
+
+
+def describe_actions(
+    log: Annotated[Path, typer.Argument(metavar="FILE", help="A decision log in dsjson.")], as_json: Json = False
+) -> None:
+    """Print what a dsjson log says of each action, as the table of a study that lets alike actions learn together."""
+    from quaestor.log.adapters.decision_service import action_features
+
+    found = action_features(log)
+    if as_json:
+        print_json(found)
+        return
+    typer.echo("[refit.actions.features]")
+    for name, words in found.items():
+        typer.echo(f"{json.dumps(name, ensure_ascii=False)} = {json.dumps(words, ensure_ascii=False)}")
 
 
 @run_app.command("ingest")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
-from quaestor.errors import UsageError
+from quaestor.cli.app import app
+from quaestor.errors import QuaestorError, UsageError
 from quaestor.log import formats
 from quaestor.log.adapters.decision_service import action_features
 from quaestor.log.ingest import ingest_file
@@ -77,7 +80,7 @@ def test_a_mapping_reads_what_a_team_has(settings: Settings, tmp_path: Path, suf
     summary = ingest_file(settings.store, str(mapping), path)
     # Four good decisions and their outcomes; 4 has a bad propensity, so that its outcome waits; 5 has a strange reward.
     assert (summary.rows, summary.added) == (9, 6)
-    assert summary.refused == {"bad_propensity": 1, "bad_reward": 1, "unknown_decision": 1}
+    assert summary.refused == {"bad_propensity": 1, "unreadable": 1, "unknown_decision": 1}
     with settings.store.read() as connection:
         found, outcomes = rounds.decisions(connection, "checkout"), rounds.outcomes(connection, "checkout")
     assert found["event_id"].to_list() == ["1", "2", "3", "5"]
@@ -93,6 +96,20 @@ def test_a_mapping_of_a_column_that_is_not_there_is_a_sentence(settings: Setting
     path.write_text(CSV)
     with pytest.raises(UsageError, match=r"no column 'chanse'.*Did you mean 'chance'"):
         ingest_file(settings.store, str(mapping), path)
+
+
+def test_what_a_log_says_of_actions_goes_into_a_study(tmp_path: Path) -> None:
+    """What holds whenever an action is offered; a price that changes describes no action."""
+    events = [_event(number) for number in range(3)]
+    for number, event in enumerate(events):
+        event["c"]["_multi"] = [{**action, "j": action["j"] | {"price": number}} for action in event["c"]["_multi"]]
+    path = _log(tmp_path, [*events, "no JSON"])
+    said = CliRunner().invoke(app, ["describe-actions", str(path)])
+    assert said.exit_code == 0, said.output
+    parsed = tomllib.loads(said.stdout)["refit"]["actions"]["features"]
+    assert parsed == {"red": ["j.colour=warm"], "blue": ["j.colour=cold"]}
+    with pytest.raises(QuaestorError, match="no line with actions"):
+        action_features(_log(tmp_path, ["no JSON"]))
 
 
 def test_the_service_s_own_sample_enters_whole(settings: Settings, shared_data: Path) -> None:

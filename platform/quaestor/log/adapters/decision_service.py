@@ -52,15 +52,29 @@ def read_decision_service(path: Path, system: str | None) -> Iterator[Events]:
 
 
 def action_features(path: Path) -> dict[str, tuple[str, ...]]:
-    """What the log says of each action, as words name=value: for `refit.actions.features` of a study."""
+    """What the log says of each action whenever it is offered, as words name=value: for `refit.actions.features` of a
+    study. Lines that cannot be read are passed over, as ingest refuses them."""
     words: dict[str, set[str]] = {}
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            event = json.loads(line)
-            for number, action in enumerate(_context(event).get("_multi", ()), 1):
-                found = words.setdefault(_name(action, number), set())
-                found.update(f"{name}={value}" for name, value in _features(action).items() if name != "i.id")
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                for name, own in _said_of_actions(line):
+                    words[name] = words[name] & own if name in words else own
+    except (OSError, UnicodeDecodeError) as error:
+        raise QuaestorError(f"{path.name} cannot be read as lines of JSON: {error}.") from None
+    if not words:
+        raise QuaestorError(f"{path.name} has no line with actions (`c._multi`); expected a log in dsjson.")
     return {name: tuple(sorted(found)) for name, found in sorted(words.items())}
+
+
+def _said_of_actions(line: str) -> list[tuple[str, set[str]]]:
+    try:
+        return [
+            (_name(action, number), {f"{n}={value}" for n, value in _features(action).items() if n != "i.id"})
+            for number, action in enumerate(_context(json.loads(line)).get("_multi", ()), 1)
+        ]
+    except (_RefusedError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return []
 
 
 @dataclass

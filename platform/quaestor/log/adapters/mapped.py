@@ -132,4 +132,5 @@ def _reward(raw: pl.DataFrame, name: str, mapping: Mapping, where: str) -> pl.Ex
     value = _column(raw, name, where)
     if not mapping.rewards:
         return value
-    return value.cast(pl.String).replace_strict(mapping.rewards, default=None, return_dtype=pl.Float64).fill_null(-1.0)
+    # A word that the mapping does not know stays as it is, and is refused as one that is no number.
+    return value.cast(pl.String).replace({word: str(worth) for word, worth in mapping.rewards.items()})
