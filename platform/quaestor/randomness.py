@@ -52,10 +52,15 @@ def _steps(count: int, streams: tuple[int, ...]) -> NDArray[np.uint64]:
 
 def _mixed(keys: NDArray[np.uint64], steps: NDArray[np.uint64]) -> NDArray[np.float64]:
     z = keys[:, None] + steps
-    z = (z ^ (z >> _30)) * _MIX_1
-    z = (z ^ (z >> _27)) * _MIX_2
-    z = z ^ (z >> _31)
-    return np.asarray(((z >> _11).astype(np.float64) + 0.5) * 2.0**-53)
+    shifted = np.empty_like(z)  # in place: a million decisions make a hundred million of these
+    for shift, factor in ((_30, _MIX_1), (_27, _MIX_2)):
+        z ^= np.right_shift(z, shift, out=shifted)
+        z *= factor
+    z ^= np.right_shift(z, _31, out=shifted)
+    found: NDArray[np.float64] = np.right_shift(z, _11, out=shifted).astype(np.float64)
+    found += 0.5
+    found *= 2.0**-53
+    return found
 
 
 def uniforms(keys: NDArray[np.uint64], count: int, stream: int = 0) -> NDArray[np.float64]:
@@ -74,5 +79,9 @@ def uniform(key: int) -> float:
 def normals(keys: NDArray[np.uint64], count: int, stream: int = 1) -> NDArray[np.float64]:
     """Standard normals, (round, count), by Box and Muller on two streams of uniforms."""
     both = _mixed(keys, _steps(count, (2 * stream, 2 * stream + 1)))
-    radius = np.sqrt(-2.0 * np.log(both[:, :count]))
-    return np.asarray(radius * np.cos(2.0 * np.pi * both[:, count:]))
+    radius: NDArray[np.float64] = np.log(both[:, :count])
+    angle = 2.0 * np.pi * both[:, count:]
+    radius *= -2.0
+    np.sqrt(radius, out=radius)
+    radius *= np.cos(angle, out=angle)
+    return radius

@@ -61,7 +61,14 @@ class PaymentsPolicy:
         self, contexts: Encoded, eligible: NDArray[np.bool_], noise: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """The policy's probabilities, (round, action): sum to 1, and 0 where not eligible; NaN where it has none."""
-        return self._in_parts(contexts, eligible, lambda part: noise[part])
+        found = np.empty(eligible.shape)
+
+        def fill(part: slice) -> None:
+            numeric, category, allowed = contexts.numeric[part], contexts.category[part], eligible[part]
+            found[part] = _normalised(self._run("probabilities", numeric, category, allowed, noise[part]), allowed)
+
+        _by_parts(fill, len(eligible), 1)
+        return found
 
     def scores(self, contexts: Encoded) -> NDArray[np.float64]:
         """The oracle's predicted rewards, (round, action), without noise."""
@@ -80,17 +87,26 @@ class PaymentsPolicy:
         Where the graph gives no distribution, or a round is unfit (round,), the default action is taken, or the
         first eligible one (rule R3).
         """
-        keys = self.keys(event_ids)
-        threads = os.cpu_count() or 1
-        probabilities = self._in_parts(contexts, eligible, lambda part: self.noise(keys[part]), threads)
-        failed = np.asarray(np.isnan(probabilities).any(axis=1))
-        if unfit is not None:
-            failed |= unfit
-        if failed.any():
-            allowed = eligible[failed]
-            taken = np.where(allowed[:, self._default], self._default, allowed.argmax(axis=1))
-            probabilities[failed] = np.eye(len(self.spec.actions))[taken]
-        return Choice(probabilities, draw(probabilities, uniforms(keys, 1)[:, 0]), failed)
+        rounds = len(eligible)
+        found = Choice(np.empty(eligible.shape), np.empty(rounds, np.int64), np.empty(rounds, np.bool_))
+
+        def decide(part: slice) -> None:
+            # Keys are made by Python itself, one thread at a time, while other threads are in the graph.
+            keys, allowed = self.keys(event_ids[part]), eligible[part]
+            raw = self._run("probabilities", contexts.numeric[part], contexts.category[part], allowed, self.noise(keys))
+            probabilities = _normalised(raw, allowed)
+            failed = np.asarray(np.isnan(probabilities).any(axis=1))
+            if unfit is not None:
+                failed |= unfit[part]
+            if failed.any():
+                left = allowed[failed]
+                taken = np.where(left[:, self._default], self._default, left.argmax(axis=1))
+                probabilities[failed] = np.eye(len(self.spec.actions))[taken]
+            found.probabilities[part], found.fallback[part] = probabilities, failed
+            found.action[part] = draw(probabilities, uniforms(keys, 1)[:, 0])
+
+        _by_parts(decide, rounds, os.cpu_count() or 1)
+        return found
 
     def choose_one(
         self, numeric: list[float], category: list[int], eligible: list[bool], event_id: str, unfit: bool
@@ -113,39 +129,31 @@ class PaymentsPolicy:
             probabilities = [float(action == taken) for action in range(len(eligible))]
         return probabilities, _draw_one(probabilities, uniform(key)), failed, key, noise[0].tolist()
 
-    def _in_parts(
-        self,
-        contexts: Encoded,
-        eligible: NDArray[np.bool_],
-        noise: Callable[[slice], NDArray[np.float32]],
-        threads: int = 1,
-    ) -> NDArray[np.float64]:
-        found = np.empty(eligible.shape)
-
-        def fill(start: int) -> None:
-            part = slice(start, start + AT_ONCE)
-            numeric, category, allowed = contexts.numeric[part], contexts.category[part], eligible[part]
-            found[part] = _normalised(self._run("probabilities", numeric, category, allowed, noise(part)), allowed)
-
-        starts = range(0, len(eligible), AT_ONCE)
-        if threads == 1 or len(starts) < 2:
-            for start in starts:
-                fill(start)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(fill, starts))
-        return found
-
     def _run(self, output: str, numeric: Array, category: Array, eligible: Array, noise: Array) -> NDArray[np.float64]:
         inputs: dict[str, Array] = {"numeric": numeric, "category": category, "eligible": eligible, "noise": noise}
         return self._session.run(output, inputs)
 
 
+def _by_parts(work: Callable[[slice], None], rounds: int, threads: int) -> None:
+    """Does some work on all rounds, so many at once; several threads share the parts."""
+    parts = [slice(start, start + AT_ONCE) for start in range(0, rounds, AT_ONCE)]
+    if threads == 1 or len(parts) < 2:
+        for part in parts:
+            work(part)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, parts))
+
+
 def draw(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
     """The action (round,) at which the cumulated probabilities (round, action) pass a uniform draw (round,)."""
-    passed = (probabilities.cumsum(axis=1) <= uniform[:, None]).sum(axis=1)
-    last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)
-    return np.asarray(np.minimum(passed, last))
+    reached = np.zeros(len(probabilities))
+    passed, last = (np.zeros(len(probabilities), dtype=np.int64) for _ in range(2))
+    for action, probability in enumerate(np.ascontiguousarray(probabilities.T)):
+        reached += probability
+        passed += reached <= uniform
+        last[probability > 0] = action
+    return np.minimum(passed, last)
 
 
 def _draw_one(probabilities: list[float], uniform: float) -> int:
@@ -166,7 +174,9 @@ def _normalised(raw: NDArray[np.float64], eligible: NDArray[np.bool_]) -> NDArra
     """
     masked = np.where(eligible, raw, 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
-        total = masked.cumsum(axis=1)[:, -1]
+        total = np.zeros(len(masked))
+        for column in np.ascontiguousarray(masked.T):
+            total += column
         good = np.isfinite(total) & (total > 0) & (masked >= 0).all(axis=1)
     return np.asarray(masked / np.where(good, total, np.nan)[:, None])
 
