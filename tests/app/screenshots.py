@@ -48,7 +48,7 @@ def tour(address: str, out: Path, browser: Browser, iterations: Sequence[Iterati
         name: [each for each in iterations if each.stage in wanted and each.evaluation][-1]
         for name, wanted in stages.items()
     }
-    page, made = browser.new_page(viewport={"width": 1280, "height": 860}), []
+    page, made = browser.new_page(viewport={"width": 1280, "height": 960}), []
     for question, (screen, which, words) in TOUR.items():
         named = ""
         if which is not None:
