@@ -1,8 +1,8 @@
 """Many small problems at once, each with weights of its own, against one problem with as many scenarios.
 
 `python -m benchmarks.many_problems`: one_store_lost with the perceptron of `hdpo_speed`. Whole epochs are timed, as
-`hdpo.train` and `train_many` run them: shuffling, copying rows, forward, backward, step. Judging on dev is one
-scenario.
+`hdpo.train` and `train_many` run them: shuffling, copying rows, forward, backward, step, and judging on dev, which has
+as many scenarios.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     """Rows: problems, scenarios (of each), threads, train_rate (scenarios × periods a second, all problems together),
     one_rate (of one problem with as many scenarios) and share, of the one in the other."""
     parser = options(__doc__ or "")
-    parser.add_argument("--problems", type=int, nargs="+", default=[16, 64, 256, 1024])
+    parser.add_argument("--problems", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--scenarios", type=int, default=32, help="of each problem")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -45,15 +45,16 @@ def _row(problems: int, scenarios: int, threads: int) -> Row:
         return drawn_scenarios(layout, instance.demand, batch, PERIODS, 0, seed)
 
     known = [drawn(scenarios, seed) for seed in range(problems)]
-    dev = [drawn(1, seed) for seed in range(problems)]
+    dev = [drawn(scenarios, problems + seed) for seed in range(problems)]
     policies = [build_policy(MLP, layout, 5.0, seed) for seed in range(problems)]
-    whole, alone = drawn(problems * scenarios, 0), build_policy(MLP, layout, 5.0, 0)
+    whole, whole_dev = (drawn(problems * scenarios, seed) for seed in range(2))
+    alone = build_policy(MLP, layout, 5.0, 0)
 
     def many(epochs: int) -> object:
         return train_many(policies, layout, known, dev, HDPOParams(epochs=epochs, batch=scenarios), 0)
 
     def one(epochs: int) -> object:
-        return train(alone, layout, whole, dev[0], HDPOParams(epochs=epochs, batch=whole.batch), 0)
+        return train(alone, layout, whole, whole_dev, HDPOParams(epochs=epochs, batch=whole.batch), 0)
 
     work = whole.batch * PERIODS
     rate, one_rate = work / _epoch_seconds(many), work / _epoch_seconds(one)
