@@ -44,11 +44,13 @@ Best = tuple[float, OrderPolicy]
 
 @dataclass(frozen=True)
 class Problem:
-    """One class with a known optimum: its cells, its instance and its optimum by lead time and underage cost."""
+    """One class with a known optimum: its cells, its instance and its optimum by lead time and underage cost, and how
+    many epochs a cell is learned for."""
 
     lead_times: tuple[int, ...]
     instance: Callable[[int, float], Instance]
     best: Callable[[int, float], Best]
+    epochs: int = 15
 
 
 def main() -> None:
@@ -75,7 +77,8 @@ def main() -> None:
         for lead_time in leads if arguments.lead_time is None else (arguments.lead_time,):
             for underage in costs if arguments.underage is None else (arguments.underage,):
                 try:
-                    row = _cell(name, problem, lead_time, underage, arguments.seed, 6 if arguments.quick else 15)
+                    epochs = 6 if arguments.quick else problem.epochs
+                    row = _cell(name, problem, lead_time, underage, arguments.seed, epochs)
                 except UsageError as error:
                     print(f"{name}, lead time {lead_time}, underage {underage:g}: {error}", file=sys.stderr, flush=True)
                     continue
@@ -152,7 +155,7 @@ def _best_serial(lead_time: int, underage: float) -> Best:
 PROBLEMS = {
     "one_store_lost": Problem((1, 2, 3, 4), one_store_lost, _best_lost),
     "one_store_backlogged": Problem((1, 4, 7, 10, 15, 20), one_store_backlogged, _best_backlogged),
-    "serial": Problem((1, 2, 3, 4), serial, _best_serial),
+    "serial": Problem((1, 2, 3, 4), serial, _best_serial, epochs=30),
 }
 
 
