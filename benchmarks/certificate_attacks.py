@@ -16,8 +16,10 @@ from benchmarks import Row, options, report, seconds
 from flows import inventory_case, payments_case, payments_training
 from flows.inventory_evidence import scenario_costs
 from flows.inventory_problem import load_problem
+from flows.inventory_study import InventoryStudy
 from flows.inventory_training import train_policy
-from flows.studies import InventoryStudy, PaymentsStudy, read_study
+from flows.payments_study import PaymentsStudy
+from flows.studies import read_study
 from flows.yardsticks import REFERENCE, yardstick_params
 from quaestor.certification.certificate import Certificate
 from quaestor.clock import utc_now

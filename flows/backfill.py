@@ -9,8 +9,8 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from flows.outcome import Retrained
+from flows.payments_study import read_payments_study
 from flows.retrain_payments import run_retrain_payments
-from flows.studies import read_payments_study
 from flows.tasks import Progress, artifact_key, say
 from quaestor.clock import utc_now
 from quaestor.errors import UsageError

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows import retrain_inventory, retrain_payments
+from flows import payments_training, retrain_payments
 from flows.alone import alone, policies_of
 from flows.outcome import report_of
+from flows.payments_study import PaymentsStudy
 from flows.runner import task_runner
-from flows.studies import InventoryStudy, PaymentsStudy, read_study
+from flows.studies import read_study
 from flows.tasks import artifact_key, say
-from flows.yardsticks import REFERENCE
 from quaestor.clock import utc_now
 from quaestor.registry.certificates import ends_soon, newest_certificate
 from quaestor.registry.report import IterationReport
 from quaestor.settings import Settings
 from quaestor.store import audit
+
+if TYPE_CHECKING:
+    from flows.inventory_study import InventoryStudy
 
 LONGEST = 12 * 3600
 
@@ -64,7 +68,10 @@ def run_renew_certificate(study: Path, dry_run: bool = False) -> str:
 def certify_again(study: PaymentsStudy | InventoryStudy, iteration_id: str) -> bool:
     """Certifies an iteration; False where its certificate is current."""
     with alone(policies_of(study.system)):
-        if isinstance(study, InventoryStudy):
+        if not isinstance(study, PaymentsStudy):
+            from flows import retrain_inventory
+            from flows.yardsticks import REFERENCE
+
             _, yardsticks = retrain_inventory.train_yardsticks(study)
             return bool(retrain_inventory.certify(study, iteration_id, yardsticks[REFERENCE], share=True))
-        return bool(retrain_payments.certify(study, utc_now(), iteration_id, share=True))
+        return bool(retrain_payments.certify(study, payments_training.moment_of(Settings()), iteration_id, share=True))

@@ -13,9 +13,9 @@ from flows import payments_training
 from flows.conclude import iteration
 from flows.ingest import run_ingest
 from flows.outcome import Retrained, report_of
+from flows.payments_study import read_payments_study
 from flows.retrain_inventory import run_retrain_inventory
 from flows.retrain_payments import run_retrain_payments
-from flows.studies import read_payments_study
 from flows.tasks import say, step
 from models.payments.deploy import deploy
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flows.certifying import Case, certify_case
 from flows.inventory_problem import Recorded
-from flows.studies import InventoryStudy
+from flows.inventory_study import InventoryStudy
 from models.inventory.graph_export import GraphRunner
 from models.smoothing.aimed_attacks import Adversary
 from models.smoothing.inventory import Attack, episode_costs

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.inventory_problem import Recorded
-from flows.studies import InventoryStudy
+from flows.inventory_study import InventoryStudy
 from models.inventory.graph_export import GraphRunner
 from models.inventory.layout import Layout
 from models.inventory.scenarios import Scenarios

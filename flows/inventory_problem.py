@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from flows.inventory_study import DrawnDemand, InventoryStudy
 from flows.inventory_terms import on_own_terms
-from flows.studies import DrawnDemand, InventoryStudy
 from models.inventory.layout import layout_of
 from models.inventory.network import read_network
 from models.inventory.problem import Problem, problem_from_demand

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flows.studies import OwnTerms
+from flows.inventory_study import OwnTerms
 from models.inventory.layout import Layout
 from models.inventory.own_terms import on_terms_of_stores
 from quaestor.errors import UsageError

@@ -8,8 +8,8 @@ from typing import Any
 
 from flows import smoothed_training
 from flows.inventory_problem import Recorded
+from flows.inventory_study import InventoryStudy
 from flows.smoothed_training import train_for_certificate
-from flows.studies import InventoryStudy
 from flows.yardsticks import yardstick_params
 from models.inventory.checkpoint import checkpoint_bytes, read_checkpoint
 from models.inventory.graph_export import inventory_graph

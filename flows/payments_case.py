@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.certifying import Case, certify_case
+from flows.payments_study import PaymentsStudy
 from flows.payments_training import Rounds, payments_policy
-from flows.studies import PaymentsStudy
 from models.payments.refit import fit_on
 from models.smoothing.payments import PaymentsAttack, Replay, Steepest, biases, episode_rewards
 from quaestor.certification.certificate import AttackTried, Reading, Subject

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from flows.payments_study import PaymentsStudy
 from flows.payments_training import Rounds, payments_policy
-from flows.studies import PaymentsStudy
 from models.payments.alarms import by_iteration, generation_health, negative_rates
 from models.payments.calibration import calibration
 from models.payments.refit import cost_predictions

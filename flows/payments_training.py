@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from flows.studies import PaymentsStudy
+from flows.payments_study import PaymentsStudy
 from models.payments.memory import Memory, fitting_memory
 from models.payments.oracles.additive import AdditiveOracle
 from models.payments.oracles.additive_state import ORACLE, oracle_from, state_of
 from models.payments.refit import Refit, RefitParams, refit, refit_from_store, rule_of_thumb
 from models.payments.windows import windows_of
+from quaestor.clock import utc_now
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.policy import GRAPH, SPEC, load_policy
@@ -29,7 +30,7 @@ from quaestor.registry.code import code_digest
 from quaestor.registry.iteration import Inputs, PolicyIteration
 from quaestor.registry.promotion import promote
 from quaestor.settings import Settings
-from quaestor.store import audit, rounds
+from quaestor.store import audit, files, rounds
 from quaestor.store.training import TrainingWindow
 
 CODE = (
@@ -62,6 +63,15 @@ class Rounds:
     window: TrainingWindow
     early: EarlyBatch | None = None
     costs: MaturedBatch | None = None
+
+
+def moment_of(settings: Settings, as_of: datetime | None = None) -> datetime:
+    """The moment as of which a retraining judges rounds, in UTC: the one given, else up to when files were brought
+    in."""
+    if as_of is not None:
+        return as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
+    with settings.store.read() as connection:
+        return files.heard_until(connection, utc_now())
 
 
 def load_rounds(settings: Settings, study: PaymentsStudy, as_of: datetime) -> Rounds:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from flows import inventory_training, payments_training
-from flows.inventory_problem import load_problem
+from flows import payments_training
 from flows.outcome import Retrained
-from flows.studies import InventoryStudy, PaymentsStudy
-from models.inventory.checkpoint import read_checkpoint
+from flows.payments_study import PaymentsStudy
 from quaestor.registry import iteration as registry
 from quaestor.registry.gate import Stage
 from quaestor.registry.iteration import Inputs
 from quaestor.registry.judging import CERTIFICATE, EVALUATION
 from quaestor.settings import Settings
 from quaestor.store import audit, bundles, evidence
+
+if TYPE_CHECKING:
+    from flows.inventory_study import InventoryStudy
 
 _IF_ALLOWED = {"export": "export if the gate says promote"}
 
@@ -61,6 +63,10 @@ def _live(system: str) -> str | None:
 
 def plan_inventory(study: InventoryStudy) -> Plan:
     """What retraining an inventory system would do. Raises UsageError where there is no demand to learn from."""
+    from flows import inventory_training
+    from flows.inventory_problem import load_problem
+    from models.inventory.checkpoint import read_checkpoint
+
     settings = Settings()
     recorded = load_problem(settings, study)
     noise = study.certificate.noise_scale

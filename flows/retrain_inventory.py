@@ -11,11 +11,11 @@ from flows.alone import alone, policies_of
 from flows.conclude import STEPS, conclude, iteration, judge
 from flows.export import export_one
 from flows.inventory_problem import Recorded, load_problem
+from flows.inventory_study import InventoryStudy, read_inventory_study
 from flows.outcome import Retrained, publish
 from flows.plan import plan_inventory
 from flows.rollouts import shared_out
 from flows.runner import task_runner
-from flows.studies import InventoryStudy, read_inventory_study
 from flows.tasks import Progress, say, step
 from flows.yardsticks import REFERENCE, keep_bound
 from quaestor.settings import Settings

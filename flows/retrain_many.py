@@ -12,12 +12,13 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from flows import retrain_inventory, retrain_payments
+from flows import payments_training, retrain_inventory, retrain_payments
+from flows.payments_study import PaymentsStudy
 from flows.runner import task_runner, workers
-from flows.studies import InventoryStudy, read_study
+from flows.studies import read_study
 from flows.tasks import Progress, say
-from quaestor.clock import utc_now
 from quaestor.errors import QuaestorError, UsageError
+from quaestor.settings import Settings
 
 BATCHES_PER_WORKER = 4
 """Enough that no worker idles long at the end, few enough that a batch's start is small beside its work."""
@@ -49,10 +50,10 @@ def retrain_one(study: Path) -> Done:
     started = time.perf_counter()
     try:
         params = read_study(study)
-        if isinstance(params, InventoryStudy):
-            retrained = retrain_inventory.retrain(params)
+        if isinstance(params, PaymentsStudy):
+            retrained = retrain_payments.retrain(params, payments_training.moment_of(Settings()))
         else:
-            retrained = retrain_payments.retrain(params, utc_now())
+            retrained = retrain_inventory.retrain(params)
     except QuaestorError as error:
         return Done(str(study), "", "", "failed", (), time.perf_counter() - started, str(error))
     seconds = time.perf_counter() - started

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from prefect import flow
@@ -12,12 +12,11 @@ from flows.alone import alone, policies_of
 from flows.conclude import STEPS, conclude, iteration, judge
 from flows.export import export_one
 from flows.outcome import Retrained, publish
+from flows.payments_study import PaymentsStudy, read_payments_study
 from flows.plan import plan_payments
 from flows.rollouts import shared_out
 from flows.runner import task_runner
-from flows.studies import PaymentsStudy, read_payments_study
 from flows.tasks import Progress, say, step
-from quaestor.clock import utc_now
 from quaestor.settings import Settings
 
 
@@ -80,12 +79,12 @@ def run_retrain_payments(
 ) -> Retrained:
     """Refits, evaluates, certifies, judges and, if the gate says promote, exports; a person promotes.
 
-    as_of: what is known at this moment in UTC, now by default. incumbent_id: whom to compare with, the live
-    iteration by default. Whatever was done before with the same inputs is found and not done again. dry_run: only
-    say what would be done.
+    as_of: what is known at this moment in UTC, by default when a file was last brought in. incumbent_id: whom to
+    compare with, the live iteration by default. Whatever was done before with the same inputs is found and not done
+    again. dry_run: only say what would be done.
     """
     params = read_payments_study(study)
-    moment = as_of.astimezone(UTC).replace(tzinfo=None) if as_of and as_of.tzinfo else as_of or utc_now()
+    moment = payments_training.moment_of(Settings(), as_of)
     if dry_run:
         plan = plan_payments(params, moment, incumbent_id)
         say(plan.sentence())

@@ -7,19 +7,22 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import inventory_case, payments_case, payments_training
+from flows import payments_case, payments_training
 from flows.certifying import Case
 from flows.conclude import iteration
-from flows.inventory_problem import load_problem
+from flows.payments_study import PaymentsStudy
 from flows.runner import workers
-from flows.studies import InventoryStudy, PaymentsStudy
 from quaestor.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.inventory_study import InventoryStudy
 
 FEWEST = 50
 """Episodes that are worth a task of their own."""
@@ -72,8 +75,11 @@ def shared_out(
 
 def _case(study: PaymentsStudy | InventoryStudy, iteration_id: str, cap: float, as_of: datetime | None) -> Case:
     settings, candidate = Settings(), iteration(iteration_id)
-    if isinstance(study, InventoryStudy):
-        return inventory_case.inventory_case(study, load_problem(settings, study), candidate, cap)
+    if not isinstance(study, PaymentsStudy):
+        from flows.inventory_case import inventory_case
+        from flows.inventory_problem import load_problem
+
+        return inventory_case(study, load_problem(settings, study), candidate, cap)
     if as_of is None:
         raise ValueError("a payments case is played as of a moment.")
     return payments_case.payments_case(study, payments_training.load_rounds(settings, study, as_of), candidate)

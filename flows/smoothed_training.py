@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flows.studies import InventoryStudy
+from flows.inventory_study import InventoryStudy
 from models.inventory.hdpo import TrainablePolicy
 from models.inventory.problem import Problem
 from models.smoothing.noise import NoiseScales

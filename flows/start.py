@@ -6,12 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.studies import canary_of, read_inventory_study, read_payments_study
-from models.inventory.network import read_network
 from quaestor.log.formats import reader
 from quaestor.log.ingest import IngestSummary
 from quaestor.retention.windows import read_windows
-from quaestor.study import read_toml
 
 
 def demo(source: Path | None = None) -> list[Any]:
@@ -31,6 +28,7 @@ def ingest(file_format: str, paths: list[Path], system: str | None = None) -> li
 
 def payments(study: Path, dry_run: bool = False) -> Any:
     """Retrains a payments system; raises UsageError for a study that cannot be read."""
+    from flows.payments_study import read_payments_study
     from flows.retrain_payments import run_retrain_payments
 
     read_payments_study(study)
@@ -39,7 +37,9 @@ def payments(study: Path, dry_run: bool = False) -> Any:
 
 def inventory(study: Path, dry_run: bool = False) -> Any:
     """Retrains an inventory system; raises UsageError for a study or network that cannot be read."""
+    from flows.inventory_study import read_inventory_study
     from flows.retrain_inventory import run_retrain_inventory
+    from models.inventory.network import read_network
 
     read_network(read_inventory_study(study).network)
     return run_retrain_inventory(study, dry_run=dry_run)
@@ -48,6 +48,7 @@ def inventory(study: Path, dry_run: bool = False) -> Any:
 def backfill(study: Path, first: datetime, last: datetime, every_days: float, dry_run: bool) -> list[Any]:
     """Retrains for every moment of a range; raises UsageError for a study or a range that cannot be."""
     from flows.backfill import moments, run_backfill
+    from flows.payments_study import read_payments_study
 
     read_payments_study(study)
     moments(first, last, every_days)
@@ -65,11 +66,12 @@ def retention(windows: Path, dry_run: bool) -> list[Any]:
 def certify(study: Path, iteration_id: str) -> Any:
     """Certifies an iteration again; raises UsageError for a study that cannot be read."""
     from flows.certify import run_certify
+    from flows.studies import read_study
+    from models.inventory.network import read_network
 
-    if read_toml(study).get("kind") == "inventory":
-        read_network(read_inventory_study(study).network)
-    else:
-        read_payments_study(study)
+    params = read_study(study)
+    if params.kind == "inventory":
+        read_network(params.network)
     return run_certify(study, iteration_id)
 
 
@@ -82,6 +84,7 @@ def verify(study: Path, bundle: Path, rung: int) -> list[Any]:
 
 def canary(study: Path) -> Any:
     """Watches a study's canary; raises UsageError for a study without one or that cannot be read."""
+    from flows.payments_study import canary_of, read_payments_study
     from flows.watch_canary import run_watch_canary
 
     canary_of(read_payments_study(study))

@@ -13,8 +13,9 @@ from flows.certifying import Case, verify_case
 from flows.conclude import iteration
 from flows.inventory_case import inventory_case
 from flows.inventory_problem import load_problem
+from flows.inventory_study import read_inventory_study
 from flows.payments_case import payments_case
-from flows.studies import read_inventory_study, read_payments_study
+from flows.payments_study import read_payments_study
 from quaestor.certification.certificate import Certificate
 from quaestor.certification.ladder import Finding
 from quaestor.export.bundle import CERTIFICATE, EPISODES, open_bundle

@@ -7,13 +7,13 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.studies import PaymentsStudy, canary_of, read_payments_study
+from flows.payments_study import PaymentsStudy, canary_of, read_payments_study
 from flows.tasks import artifact_key, say, step
 from quaestor.clock import utc_now
 from quaestor.registry.canary_watch import Watched, watch_live
 from quaestor.registry.promotion import live_history
 from quaestor.settings import Settings
-from quaestor.store import audit
+from quaestor.store import audit, files
 
 
 @step("watch the canary")
@@ -22,10 +22,11 @@ def watch(study: PaymentsStudy) -> Watched | None:
     settings = Settings()
     with settings.store.read() as connection:
         history = live_history(audit.trail(connection, study.system))
+        as_of = files.heard_until(connection, utc_now())
     if len(history) < 2:
         say(f"{study.system}: no iteration was live before the current one; there is no canary to watch.")
         return None
-    return watch_live(settings.store, settings.data, study.system, canary_of(study), utc_now())
+    return watch_live(settings.store, settings.data, study.system, canary_of(study), as_of)
 
 
 @flow(name="watch-canary", log_prints=True, timeout_seconds=1800)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from flows.studies import InventoryStudy
+from flows.inventory_study import InventoryStudy
 from models.inventory.network import read_network
 from models.inventory.policies.base_stock import BaseStockParams
 from models.inventory.policies.build import PolicyParams

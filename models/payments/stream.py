@@ -87,7 +87,7 @@ def _collected(
                 taught = ~held_out_events(window.system, batch.event_ids.to_list(), held_out)
             collected.add(batch, taught)
     if not collected.rows.rounds:
-        raise UsageError(f"No round of {window.system!r} has matured. Ingest more, or wait for the window.")
+        raise UsageError(f"No round of {window.system!r} has matured. Ingest what came since, or wait for the window.")
     return collected
 
 

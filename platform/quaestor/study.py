@@ -31,6 +31,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
 
 
+def of_kind(path: Path, kind: str) -> dict[str, Any]:
+    """Reads a study that must be of this kind; raises UsageError for any other."""
+    mapping = read_toml(path)
+    if mapping.get("kind") != kind:
+        raise UsageError(f"{path}: expected kind = {kind!r}, found {mapping.get('kind')!r}.")
+    return mapping
+
+
 def parse(record_type: type[Record], mapping: Mapping[str, Any], where: str) -> Record:
     """Builds the dataclass from a mapping; `where` names the source in messages.
 

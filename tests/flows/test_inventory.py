@@ -18,8 +18,8 @@ from flows.certifying import verify_case
 from flows.inventory_case import inventory_case
 from flows.inventory_evidence import graph_runner
 from flows.inventory_problem import load_problem
+from flows.inventory_study import read_inventory_study
 from flows.retrain_inventory import run_retrain_inventory
-from flows.studies import read_inventory_study
 from flows.verify import case_of, climb
 from models.inventory.rollout import rollout
 from quaestor.errors import UsageError

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flows.inventory_problem import load_problem
-from flows.studies import read_inventory_study
+from flows.inventory_study import read_inventory_study
 from quaestor.errors import UsageError
 from quaestor.log.ingest import ingest_file
 from quaestor.settings import Settings

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows.ingest import run_ingest
+from flows.payments_study import read_payments_study
 from flows.payments_training import ensure_rule, payments_policy
 from flows.retrain_payments import run_retrain_payments
-from flows.studies import read_payments_study
 from models.payments.deploy import deploy
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams, decision_log
 from quaestor.registry.promotion import promote

@@ -11,10 +11,11 @@ import pytest
 
 from flows.backfill import moments, run_backfill
 from flows.ingest import run_ingest_inbox
+from flows.payments_training import moment_of
 from flows.retention import run_retention
 from flows.retrain_payments import run_retrain_payments
 from flows.watch_alarms import run_watch_alarms
-from quaestor.clock import utc_now
+from quaestor.clock import told_by, utc_now
 from quaestor.errors import QuaestorError, UsageError
 from quaestor.log import inbox
 from quaestor.log.ingest import ingest_file
@@ -51,6 +52,20 @@ def test_a_range_of_moments() -> None:
     ):
         with pytest.raises(UsageError, match=said):
             moments(first, last, every)
+
+
+def test_a_clock_that_ran_ahead_or_a_silent_feed_closes_no_window(settings: Settings, tmp_path: Path) -> None:
+    noon = datetime(2026, 1, 1, 12)
+    for hours, number in ((0, 1), (1, 2)):
+        with told_by(lambda hours=hours: noon + timedelta(hours=hours)):
+            ingest_file(settings.store, "decisions", write(tmp_path, f"{number}.parquet", [decision(number)]))
+            assert moment_of(settings) == noon + timedelta(hours=hours)
+    with told_by(lambda: noon + timedelta(days=3652)):
+        assert moment_of(settings) == noon + timedelta(hours=1)
+        stated = noon + timedelta(days=4)
+        assert moment_of(settings, stated) == stated  # who names a moment answers for it
+    with told_by(lambda: noon):
+        assert moment_of(settings) == noon
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
+from flows.payments_study import PaymentsStudy, read_payments_study
 from flows.payments_training import ensure_rule, load_rounds, payments_policy, start_from, train
-from flows.studies import PaymentsStudy, read_payments_study
 from models.payments.actions import ActionParams
 from models.payments.deploy import deploy, in_world_order
 from models.payments.exploration.tuning import Tuned

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.inventory_problem import load_problem
-from flows.studies import read_inventory_study
+from flows.inventory_study import read_inventory_study
 from models.inventory.hdpo import mean_cost, train
 from models.inventory.instances import (
     SERIAL_HOLDING,

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from flows.ingest import run_ingest_inbox
+from flows.payments_study import read_payments_study
 from flows.payments_training import ensure_rule, payments_policy
 from flows.retrain_payments import run_retrain_payments
-from flows.studies import read_payments_study
 from flows.watch_alarms import run_watch_alarms
 from flows.watch_canary import run_watch_canary
 from models.payments.deploy import deploy

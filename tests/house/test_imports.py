@@ -76,6 +76,12 @@ def test_training_needs_neither_database_nor_frames() -> None:
     assert _run(code).strip() == "bare"
 
 
+def test_retraining_payments_needs_no_torch() -> None:
+    """Half of the seconds that each run of it takes to begin."""
+    code = "import sys; sys.modules.update(dict.fromkeys(['torch', 'torch_geometric']))\nimport flows.retrain_payments"
+    assert not _run(code)
+
+
 def test_deciding_needs_neither_torch_nor_a_database() -> None:
     heavy = {"torch", "duckdb", "prefect", "streamlit", "pandas", "sklearn", "onnx", "scipy", "pydantic"}
     code = "import sys, quaestor.export.runtime, quaestor.cli\nprint(*{name.split('.')[0] for name in sys.modules})"

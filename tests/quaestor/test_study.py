@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from flows.studies import read_inventory_study, read_payments_study
+from flows.inventory_study import read_inventory_study
+from flows.payments_study import read_payments_study
 from quaestor.errors import UsageError
 from quaestor.study import parse, read_toml
 from tests.conftest import STUDIES

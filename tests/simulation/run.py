@@ -35,7 +35,7 @@ from quaestor.registry.iteration import Inputs
 from quaestor.registry.judging import EVALUATION, judge_iteration, keep
 from quaestor.registry.promotion import promote
 from quaestor.registry.served import served_checks
-from quaestor.store import Connection, Store, lease, rounds
+from quaestor.store import Connection, Store, files, lease, rounds
 from quaestor.store.fencing import Grant
 from tests.evidence import evaluation
 from tests.rounds import bandit
@@ -245,7 +245,7 @@ class Run:
         again = self._alone("retrain", partial(scripts.retrain, self))
         if self.registry.everything(self.store.db) != before:
             raise ViolationError("5: the same retraining again changed something")
-        if not self.joiner.rounds(world.now, WINDOW, 0.0):
+        if not self.joiner.rounds(files.heard_until(self.store.db, world.now), WINDOW, 0.0):
             if "No decisions" not in last.ended and "No round" not in last.ended:
                 raise ViolationError(f"9: nothing to learn from, but the retraining said {last.ended!r}")
             return
@@ -262,9 +262,10 @@ class Run:
         """There is a valid certificate on today's data; what bundles logged they derive again."""
         with told_by(lambda: self.world.now):
             decisions, outcomes = rounds.decisions(self.store.db, SYSTEM), rounds.outcomes(self.store.db, SYSTEM)
-            judged = judge(decisions, outcomes, STUDY.maturity, self.world.now)
+            as_of = files.heard_until(self.store.db, self.world.now)
+            judged = judge(decisions, outcomes, STUDY.maturity, as_of)
             batch = matured_batch(judged)
-            digest = training_manifest(batch, judged, STUDY.maturity, self.world.now).digest
+            digest = training_manifest(batch, judged, STUDY.maturity, as_of).digest
             fresh = [
                 found
                 for name in self.registry.iterations

@@ -15,7 +15,7 @@ import polars as pl
 
 from flows import payments_training
 from flows.certifying import Case, certify_case
-from flows.studies import PaymentsStudy, RuleOfThumb
+from flows.payments_study import PaymentsStudy, RuleOfThumb
 from models.payments.refit import RefitParams
 from quaestor.certification.certificate import AttackTried, CertificateParams, Subject
 from quaestor.errors import QuaestorError
@@ -104,7 +104,7 @@ def retrain(run: Run, worker: Worker) -> None:
     """Refit, evaluate, certify, judge and export, as `flows.retrain_payments` does."""
     settings = settings_of(run, worker.name)
     with alone(run, worker, f"policies of {SYSTEM}"):
-        as_of = worker.now()
+        as_of = payments_training.moment_of(settings)
         loaded = payments_training.load_rounds(settings, STUDY, as_of)
         run.check_taught(loaded, as_of)
         incumbent = payments_training.ensure_incumbent(settings, STUDY, ACTIONS)

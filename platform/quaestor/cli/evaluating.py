@@ -40,9 +40,12 @@ def evaluate(
     from quaestor.registry.gate import read_gate
     from quaestor.registry.off_policy import Method
     from quaestor.settings import Settings
+    from quaestor.store import files
 
     settings = Settings()
     params = read_gate(gate) if gate else None
+    with settings.store.read() as connection:
+        as_of = files.heard_until(connection, utc_now())
     try:
         judged = evaluate_pair(
             settings.store,
@@ -51,7 +54,7 @@ def evaluate(
             incumbent,
             params,
             settings.actor,
-            utc_now(),
+            as_of,
             Method(estimator, within),
         )
     except ValueError as error:  # an unknown estimator or feature, or a log that the estimator cannot use
@@ -90,13 +93,16 @@ def canary(
     from quaestor.registry.canary import CanaryParams
     from quaestor.registry.canary_watch import watch_live
     from quaestor.settings import Settings
+    from quaestor.store import files
 
     settings = Settings()
     try:
         params = CanaryParams(share, harm, confidence)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    watched = watch_live(settings.store, settings.data, system, params, utc_now())
+    with settings.store.read() as connection:
+        as_of = files.heard_until(connection, utc_now())
+    watched = watch_live(settings.store, settings.data, system, params, as_of)
     if as_json:
         print_json({**asdict(watched), "verdict": watched.verdict.as_json()})
         return

@@ -64,10 +64,23 @@ class _Lists:
 def _distinct(eligible: _Lists, code: NDArray[np.int64], names: pa.Array) -> NDArray[np.bool_]:
     empty = pc.index(names, pa.scalar("", names.type)).as_py()
     nameless = eligible.any((code < 0) | (code == empty))
-    in_order = np.sort(eligible.row * (len(names) + 1) + code + 1)
     twice = np.zeros(len(eligible.null), dtype=np.bool_)
-    twice[in_order[1:][in_order[1:] == in_order[:-1]] // (len(names) + 1)] = True
+    crowded = eligible.length > _bits(eligible, code)  # a bit was set twice: by one action, or by two that share it
+    if crowded.any():
+        entry = crowded[eligible.row]
+        in_order = np.sort(eligible.row[entry] * (len(names) + 1) + code[entry] + 1)
+        twice[in_order[1:][in_order[1:] == in_order[:-1]] // (len(names) + 1)] = True
     return ~eligible.null & (eligible.length > 0) & ~nameless & ~twice
+
+
+def _bits(lists: _Lists, code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of 64 bits the entries of each list set, (row,), each the one of its code modulo 64."""
+    count = np.zeros(len(lists.null), dtype=np.int64)
+    some = lists.length > 0
+    if some.any():
+        each = np.uint64(1) << (code & 63).astype(np.uint64)
+        count[some] = np.bitwise_count(np.bitwise_or.reduceat(each, lists.start[some]))
+    return count
 
 
 def _position(eligible: _Lists, code: NDArray[np.int64], names: pa.Array, action: pl.Series) -> NDArray[np.int64]:

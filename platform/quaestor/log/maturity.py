@@ -71,7 +71,8 @@ def matured_batch(judged: pl.DataFrame) -> MaturedBatch:
     rounds = judged.filter((pl.col("status") != PENDING) & ~pl.col("fallback"))
     if rounds.is_empty():
         raise UsageError(
-            f"No round has matured: {len(judged):,} are pending or there are none. Ingest more, or wait for the window."
+            f"No round has matured: {len(judged):,} are pending or there are none. "
+            "Ingest what came since, or wait for the window."
         )
     actions = tuple(rounds["eligible"].explode().unique().sort().to_list())
     number = {action: index for index, action in enumerate(actions)}

@@ -52,7 +52,9 @@ class DecisionIntake:
         rows = self._remembered(rows)
         if rows.is_empty():
             return
-        doubted = self._doubted(rows)
+        hashes = self._key_hashes(rows)
+        rows = rows.with_columns(key_hash=hashes)
+        doubted = self._doubted(hashes)
         if doubted.any():
             self._stage_doubted(rows.filter(doubted))
             rows = rows.filter(~doubted)
@@ -78,27 +80,35 @@ class DecisionIntake:
             self._forgotten_rows.append(refuse(gone.select("row_number", "system"), "forgotten", said))
         return kept
 
-    def _doubted(self, rows: pl.DataFrame) -> NDArray[np.bool_]:
-        """Which rows may be in the store or come twice here, (row,)."""
-        keys = rows.select("row_number", *DECISIONS.hashed)
-        hashed = run(self._connection, f"select row_number, {DECISIONS.key_hash} as key_hash from arriving", keys)
+    def _key_hashes(self, rows: pl.DataFrame) -> NDArray[np.uint64]:
+        """The hash of each row's key, (row,), as the store keeps it."""
+        keys = rows.select(*DECISIONS.hashed, place=pl.int_range(pl.len()))
+        hashed = run(self._connection, f"select place, {DECISIONS.key_hash} as key_hash from arriving", keys)
         columns = hashed.fetchnumpy()
-        hashes = columns["key_hash"][np.argsort(columns["row_number"])]  # they come in the order of no thread
+        hashes: NDArray[np.uint64] = np.empty(len(rows), dtype=np.uint64)
+        hashes[columns["place"]] = columns["key_hash"]  # they come in the order of no thread
+        return hashes
+
+    def _doubted(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which rows may be in the store or come twice here, (row,)."""
+        order = np.argsort(hashes)
+        rising = hashes[order]  # what lies in order is looked up and added in order of place
         if self._parts == 0:  # most files are one part, which is looked up faster than a filter is made
-            sought = f"select key_hash from decisions where key_hash in (select {DECISIONS.key_hash} from arriving)"
-            found = run(self._connection, sought, keys)
-            doubted = np.isin(hashes, found.fetchnumpy()["key_hash"])
+            keys = pl.DataFrame({"key_hash": rising})
+            sought = "select key_hash from decisions where key_hash in (select key_hash from arriving)"
+            suspect = np.isin(rising, run(self._connection, sought, keys).fetchnumpy()["key_hash"])
         else:
             if self._known is None:
                 self._known = KnownKeys(self._connection, "decisions")
                 # A long file is written once: filling up the last row group would move all of it again.
                 self._connection.execute("set max_vacuum_tasks = 0")
-            doubted = self._known.may_hold(hashes)
-            self._known.add(hashes)
+            suspect = self._known.may_hold(rising)
+            self._known.add(rising)
         self._parts += 1
-        order = np.argsort(hashes)
-        same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-        doubted[order[same]] = doubted[order[same + 1]] = True
+        same = np.flatnonzero(rising[1:] == rising[:-1])
+        suspect[same] = suspect[same + 1] = True
+        doubted = np.empty_like(suspect)
+        doubted[order] = suspect
         return doubted
 
     def _stage_doubted(self, rows: pl.DataFrame) -> None:
@@ -122,8 +132,7 @@ class DecisionIntake:
         return f"""
             select row_number, system, event_id, decided_at, iteration_id, '{schema_id}' as schema_id,
                 {listed(numeric, "double")} as numeric_features, {listed(category, "varchar")} as category_features,
-                eligible, propensities, action, propensity, coalesce(fallback, false) as fallback, subject,
-                {DECISIONS.key_hash} as key_hash
+                eligible, propensities, action, propensity, coalesce(fallback, false) as fallback, subject, key_hash
             from arriving
         """
 

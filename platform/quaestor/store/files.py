@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -30,3 +31,13 @@ def count(connection: duckdb.DuckDBPyConnection) -> int:
     """How many files were ever ingested."""
     row = connection.execute("select count(*) from ingested_files").fetchone()
     return int(row[0]) if row else 0
+
+
+def heard_until(connection: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
+    """Up to when the store may know what happened (UTC): now, or when a file was last brought in.
+
+    What nobody has delivered yet is no missing outcome: where the feed is silent, or the clock runs ahead of it, no
+    window closes.
+    """
+    row = connection.execute("select max(ingested_at) from ingested_files").fetchone()
+    return min(now, row[0]) if row and row[0] else now

@@ -11,7 +11,7 @@ from quaestor.errors import StoreDamagedError
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, up_to: int | None = None) -> None:
-    """Applies the migrations that the store lacks, each in a transaction of its own; those up to a number, if given.
+    """Applies the migrations that the store lacks, all in one transaction; those up to a number, if given.
 
     Raises StoreDamagedError when the store is of a later version than this code.
     """
@@ -22,14 +22,17 @@ def migrate(connection: duckdb.DuckDBPyConnection, up_to: int | None = None) -> 
         raise StoreDamagedError(
             f"The store is of version {done}, this Quaestor knows versions up to {latest}. Install the newer Quaestor."
         )
-    for version in sorted(number for number in scripts if done < number <= (up_to or latest)):
-        connection.begin()
-        connection.execute(
-            "create table if not exists schema_version (version integer not null, applied_at timestamp not null)"
-        )
+    missing = sorted(number for number in scripts if done < number <= (up_to or latest))
+    if not missing:
+        return
+    connection.begin()
+    connection.execute(
+        "create table if not exists schema_version (version integer not null, applied_at timestamp not null)"
+    )
+    for version in missing:
         connection.execute(scripts[version])
         connection.execute("insert into schema_version values (?, ?)", [version, utc_now()])
-        connection.commit()
+    connection.commit()
 
 
 def migrations() -> dict[int, str]:
