@@ -77,9 +77,9 @@ def test_training_needs_neither_database_nor_frames() -> None:
 
 
 def test_retraining_payments_needs_no_torch() -> None:
-    """Half of the seconds that each run of it takes to begin."""
-    code = "import sys; sys.modules.update(dict.fromkeys(['torch', 'torch_geometric']))\nimport flows.retrain_payments"
-    assert not _run(code)
+    """It is most of the seconds that a run takes to begin."""
+    code = "import sys, flows.retrain_payments, flows.watch_canary, flows.certify\nprint(*sys.modules)"
+    assert not {"torch", "torch_geometric"} & set(_run(code).split())
 
 
 def test_deciding_needs_neither_torch_nor_a_database() -> None:
