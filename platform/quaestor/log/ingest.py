@@ -83,7 +83,8 @@ def ingest_file(store: Store, file_format: str, path: Path, system: str | None =
             return IngestSummary(path.name, digest, already=True)
         summary = IngestSummary(path.name, digest)
         intakes: dict[Kind, events.Intake] = {}
-        for checked, refused in chain(first, parts):
+        held = (first.pop() for _ in range(len(first)))  # no part is held longer than it is needed
+        for checked, refused in chain(held, parts):
             for kind, rows in checked.items():
                 if kind not in intakes:
                     intakes[kind] = INTAKES[kind](connection, digest)
