@@ -29,7 +29,10 @@ _LOCKED = (
     "conflicting lock",
     "being used by another process",
 )
-_REFUSED = ("could not write file", "permission denied", "read-only file system", "no space left", "input/output error")
+_REFUSED = (
+    "could not write file", "permission denied", "operation not permitted", "read-only file system", "no space left",
+    "disk quota exceeded", "input/output error",
+)  # fmt: skip
 """What a disk says that takes nothing, while the file may be as good as ever."""
 FORMAT = "v1.5.0"
 """Of new files: older formats take half as long again to write."""
@@ -204,4 +207,4 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
+    return str(error).splitlines()[0].rstrip(". ") + "."

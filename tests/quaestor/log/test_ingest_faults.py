@@ -101,7 +101,16 @@ def test_whatever_operation_fails_ingest_is_whole_or_absent(
     assert failures > 5
 
 
-@pytest.mark.parametrize("refused", ["Permission denied", "Read-only file system", "No space left on device"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "Permission denied",
+        "Operation not permitted",
+        "Read-only file system",
+        "No space left on device",
+        "Disk quota exceeded",
+    ],
+)
 def test_a_store_that_may_not_be_written_is_not_called_damaged(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
