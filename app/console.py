@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-
 import streamlit as st
 
+import app.libraries  # noqa: F401
 from app.sign_in import signed_in
 from app.style import plain
-
-# Charts look for pandas while they are drawn; two first visits at once would find it half imported.
-importlib.import_module("pandas")
 
 SCREENS = {
     "": {"overview": "Overview"},

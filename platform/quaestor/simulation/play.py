@@ -14,8 +14,8 @@ from quaestor.simulation.network import Floats, PlainNetwork, Terms, on_own_term
 from quaestor.simulation.period import Stock, by_node, step
 from quaestor.simulation.scenarios import PlainScenarios
 
-ORDERS_AT_ONCE = 100_000
-"""Orders that a policy is asked for in one go, where several periods are known beforehand."""
+ORDERS_AT_ONCE = 10_000
+"""Orders that a policy is asked for in one go, where several periods are known beforehand: so many stay in the cache."""
 _Inputs: TypeAlias = dict[str, Floats]
 
 
