@@ -1,8 +1,15 @@
-"""One decision in process, and many at once, with full propensities: logistic and boosted-tree policies."""
+"""One decision in process, and many at once, with full propensities: logistic and boosted-tree policies.
+
+`--peers PYTHON` adds one decision of Vowpal Wabbit (benchmarks/peers/decision_latency.py) over the same contexts, run
+by a Python that has it, between ours.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +22,7 @@ from models.payments.oracles.logistic import LogisticParams
 from models.payments.oracles.oracle import TrainingSet, undescribed
 from models.payments.policy import policy_graph
 from models.payments.world import ACTIONS, Payments, PaymentsWorld, WorldParams
-from quaestor.export.encoding import encode
+from quaestor.export.encoding import Encoded, encode
 from quaestor.export.payments_policy import PaymentsPolicy
 from quaestor.export.spec import PaymentsSpec
 
@@ -23,15 +30,29 @@ from quaestor.export.spec import PaymentsSpec
 def main() -> None:
     """Rows: policy, p50_us and p99_us of one decision from encoded features, decisions_per_s of a batch, and
     `encode_share`, the part of a batch's time that turning frames into arrays takes."""
-    arguments = options(__doc__).parse_args()
+    parser = options(__doc__ or "")
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="a Python that has the peers")
+    arguments = parser.parse_args()
     rounds, singles = (20_000, 2_000) if arguments.quick else (200_000, 20_000)
     world = PaymentsWorld(WorldParams())
     payments = world.payments(rounds, 0, "bench")
     params: dict[str, OracleParams] = {"logistic": LogisticParams(), "boosted": BoostedParams()}
-    report(
-        [_measure(name, world_policy(world, found), payments, singles) for name, found in params.items()],
-        arguments.json,
-    )
+    found = []
+    for name, oracle in params.items():
+        policy = world_policy(world, oracle)
+        found.append(_measure(name, policy, payments, singles))
+        if arguments.peers and len(found) == 1:
+            found.append(_peer(arguments.peers, policy.encode(payments.context()), singles))
+    report(found, arguments.json)
+
+
+def _peer(python: Path, contexts: Encoded, singles: int) -> Row:
+    given = {"numeric": contexts.numeric[:singles].tolist(), "category": contexts.category[:singles].tolist()}
+    script = Path(__file__).parent / "peers" / "decision_latency.py"
+    text = json.dumps(given | {"actions": len(ACTIONS)})
+    done = subprocess.run([python, script], input=text, check=True, stdout=subprocess.PIPE, text=True)
+    row: Row = json.loads(done.stdout.splitlines()[-1])
+    return row
 
 
 def world_policy(world: PaymentsWorld, params: OracleParams, noise_scale: float = 0.1) -> PaymentsPolicy:

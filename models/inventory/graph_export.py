@@ -67,7 +67,7 @@ class _IncidenceSum(Aggregation):
         dim: int = -2,
         max_num_elements: int | None = None,
     ) -> Tensor:
-        assert index is not None and dim_size is not None and dim == -2
+        assert index is not None
         incidence = index == torch.arange(dim_size, device=index.device)[:, None]
         return incidence.to(x.dtype) @ x
 

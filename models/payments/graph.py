@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,13 @@ class Graph:
     def cast(self, tensor: str, kind: int) -> str:
         """A tensor in another element type."""
         return self.op("Cast", tensor, to=kind)
+
+    def sum_of_rows(self, tables: Sequence[NDArray[Any]], rows: str) -> str:
+        """The sum of one row of each table (row, action), (round, action); rows (round, table)."""
+        offsets = np.concatenate(([0], np.cumsum([len(table) for table in tables])))[:-1]
+        places = self.op("Add", rows, self.constant(offsets.astype(np.int64)))
+        entries = self.op("Gather", self.constant(np.concatenate(tables)), places, axis=0)
+        return self.op("ReduceSum", entries, self.constant(np.array([1])), keepdims=0)
 
     def build(self, outputs: dict[str, str]) -> bytes:
         """The finished graph, checked; `outputs` names tensors (round, action) of doubles."""

@@ -22,8 +22,8 @@ CACHE_BYTES = 768 * 1024
 """What a thread's columns should fit in: most of a second-level cache."""
 
 KEPT_BYTES = 96 * 1024 * 1024
-"""How much all threads keep of what the last periods computed until it is played in reverse: an episode of 50 stores; from
-memory it still comes back faster than it is computed again."""
+"""How much all threads keep of what the last periods computed until it is played in reverse: an episode of 50 stores.
+From memory, too, it comes back faster than it is computed again."""
 
 LARGEST_BLOCK = 256
 TASKS = 64

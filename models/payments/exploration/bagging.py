@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, add_floored, floored, refuse_floor
+from models.payments.exploration.best import add_count, add_floored, add_taken, floored, refuse_floor
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -37,7 +37,7 @@ class Bagging:
         assert beliefs.votes is not None
         total = ""
         for vote in beliefs.votes:
-            best, count, mask = add_best(graph, vote, eligible)
+            best = add_taken(graph, vote, eligible)
             total = graph.op("Add", total, best) if total else best
         members = graph.constant(np.array(float(len(beliefs.votes))))
-        return add_floored(graph, graph.op("Div", total, members), count, mask, self.floor)
+        return add_floored(graph, graph.op("Div", total, members), *add_count(graph, eligible), self.floor)

@@ -10,19 +10,26 @@ from models.payments.graph import Graph
 from quaestor.ope.greedy import NEVER
 
 
-def add_best(graph: Graph, scores: str, eligible: str) -> tuple[str, str, str]:
-    """Adds to a graph, as doubles: the best eligible action (round, action), the number of eligible actions
-    (round, 1) and eligibility (round, action)."""
-    mask = graph.cast(eligible, TensorProto.DOUBLE)
-    axis = graph.constant(np.array([1]))
-    count = graph.op("ReduceSum", mask, axis, keepdims=1)
+def add_best(graph: Graph, scores: str, eligible: str) -> tuple[str, str]:
+    """Adds to a graph which eligible action is the best, (round, action) of booleans, and its score, (round, 1)."""
     masked = graph.op("Where", eligible, scores, graph.constant(np.array(NEVER)))
-    top = graph.op("ReduceMax", masked, axis, keepdims=1)
-    equal = graph.cast(graph.op("Equal", masked, top), TensorProto.DOUBLE)
+    top = graph.op("ReduceMax", masked, graph.constant(np.array([1])), keepdims=1)
+    equal = graph.op("Equal", masked, top)
     # Of equal scores the first counts: one whose running count of equals is 1.
-    running = graph.op("CumSum", equal, graph.constant(np.array(1)))
-    first = graph.cast(graph.op("Equal", running, graph.constant(np.array(1.0))), TensorProto.DOUBLE)
-    return graph.op("Mul", equal, first), count, mask
+    running = graph.op("CumSum", graph.cast(equal, TensorProto.INT32), graph.constant(np.array(1)))
+    first = graph.op("Equal", running, graph.constant(np.array(1, dtype=np.int32)))
+    return graph.op("And", equal, first), top
+
+
+def add_taken(graph: Graph, scores: str, eligible: str) -> str:
+    """Adds to a graph 1 at the best eligible action and 0 elsewhere, (round, action), as doubles."""
+    return graph.cast(add_best(graph, scores, eligible)[0], TensorProto.DOUBLE)
+
+
+def add_count(graph: Graph, eligible: str) -> tuple[str, str]:
+    """Adds to a graph, as doubles: the number of eligible actions (round, 1) and eligibility (round, action)."""
+    mask = graph.cast(eligible, TensorProto.DOUBLE)
+    return graph.op("ReduceSum", mask, graph.constant(np.array([1])), keepdims=1), mask
 
 
 def floored(probabilities: NDArray[np.float64], eligible: NDArray[np.bool_], floor: float) -> NDArray[np.float64]:
@@ -49,15 +56,15 @@ def rest_to_best(
     return np.asarray(others + best * (1.0 - others.sum(axis=1, keepdims=True)))
 
 
-def add_rest_to_best(graph: Graph, shares: str, best: str, count: str, eligible: str, floor: float) -> str:
-    """Adds the same to a graph; best (round, action) and count (round, 1) are doubles."""
+def add_rest_to_best(graph: Graph, shares: str, is_best: str, count: str, eligible: str, floor: float) -> str:
+    """Adds the same to a graph; is_best (round, action) is of booleans, count (round, 1) of doubles."""
     one, zero = graph.constant(np.array(1.0)), graph.constant(np.array(0.0))
-    is_other = graph.op("And", eligible, graph.op("Not", graph.cast(best, TensorProto.BOOL)))
+    is_other = graph.op("And", eligible, graph.op("Not", is_best))
     if floor:
         shares = graph.op("Max", shares, graph.op("Div", graph.constant(np.array(floor)), count))
     others = graph.op("Where", is_other, shares, zero)
     rest = graph.op("Sub", one, graph.op("ReduceSum", others, graph.constant(np.array([1])), keepdims=1))
-    return graph.op("Add", others, graph.op("Mul", best, rest))
+    return graph.op("Where", is_best, rest, others)
 
 
 def refuse_floor(floor: float) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best
+from models.payments.exploration.best import add_count, add_taken
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -34,7 +34,8 @@ class EpsilonGreedy:
 
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
-        best, count, mask = add_best(graph, beliefs.scores, eligible)
+        best = add_taken(graph, beliefs.scores, eligible)
+        count, mask = add_count(graph, eligible)
         uniform = graph.op("Div", mask, count)
         return graph.op(
             "Add",

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, add_rest_to_best, refuse_floor, rest_to_best
+from models.payments.exploration.best import add_best, add_count, add_rest_to_best, refuse_floor, rest_to_best
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -44,10 +44,11 @@ class FastInverseGap:
 
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
-        best, count, _ = add_best(graph, beliefs.scores, eligible)
+        is_best, _ = add_best(graph, beliefs.scores, eligible)
+        count, _ = add_count(graph, eligible)
         one, axis = graph.constant(np.array(1.0)), graph.constant(np.array([1]))
         loss = graph.op("Max", graph.op("Sub", one, beliefs.scores), graph.constant(np.array(_LEAST)))
-        least = graph.op("ReduceSum", graph.op("Mul", best, loss), axis, keepdims=1)
+        least = graph.op("ReduceSum", graph.op("Where", is_best, loss, graph.constant(np.array(0.0))), axis, keepdims=1)
         scaled = graph.op("Mul", graph.op("Sub", loss, least), graph.constant(np.array(self.gamma)))
         shares = graph.op("Div", least, graph.op("Add", graph.op("Mul", count, least), scaled))
-        return add_rest_to_best(graph, shares, best, count, eligible, self.floor)
+        return add_rest_to_best(graph, shares, is_best, count, eligible, self.floor)

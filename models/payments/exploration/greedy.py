@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best
+from models.payments.exploration.best import add_taken
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -27,5 +27,4 @@ class Greedy:
 
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
-        best, _, _ = add_best(graph, beliefs.scores, eligible)
-        return best
+        return add_taken(graph, beliefs.scores, eligible)

@@ -7,9 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
-from models.payments.exploration.best import add_best, add_rest_to_best, refuse_floor, rest_to_best
+from models.payments.exploration.best import add_best, add_count, add_rest_to_best, refuse_floor, rest_to_best
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -45,11 +44,8 @@ class InverseGap:
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
         scores = beliefs.scores
-        best, count, _ = add_best(graph, scores, eligible)
-        axis = graph.constant(np.array([1]))
-        is_best = graph.cast(best, TensorProto.BOOL)
-        top = graph.op("Where", is_best, scores, graph.constant(np.array(0.0)))
-        top = graph.op("ReduceSum", top, axis, keepdims=1)
+        is_best, top = add_best(graph, scores, eligible)
+        count, _ = add_count(graph, eligible)
         gap = graph.op("Mul", graph.op("Sub", top, scores), graph.constant(np.array(self.gamma)))
         shares = graph.op("Reciprocal", graph.op("Add", count, gap))
-        return add_rest_to_best(graph, shares, best, count, eligible, self.floor)
+        return add_rest_to_best(graph, shares, is_best, count, eligible, self.floor)

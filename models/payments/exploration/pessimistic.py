@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, add_floored, floored, refuse_floor
+from models.payments.exploration.best import add_count, add_floored, add_taken, floored, refuse_floor
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -41,5 +41,5 @@ class Pessimistic:
         """Adds the rule to a graph."""
         assert beliefs.spread is not None
         margin = graph.op("Mul", beliefs.spread, graph.constant(np.array(self.beta)))
-        best, count, mask = add_best(graph, graph.op("Sub", beliefs.scores, margin), eligible)
-        return add_floored(graph, best, count, mask, self.floor)
+        best = add_taken(graph, graph.op("Sub", beliefs.scores, margin), eligible)
+        return add_floored(graph, best, *add_count(graph, eligible), self.floor)

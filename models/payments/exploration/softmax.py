@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, add_floored, floored, refuse_floor
+from models.payments.exploration.best import add_count, add_floored, floored, refuse_floor
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 
@@ -37,7 +37,7 @@ class Softmax:
 
     def add_to(self, graph: Graph, beliefs: BeliefTensors, eligible: str) -> str:
         """Adds the rule to a graph."""
-        _, count, mask = add_best(graph, beliefs.scores, eligible)
+        count, mask = add_count(graph, eligible)
         sharp = graph.op("Mul", beliefs.scores, graph.constant(np.array(self.sharpness)))
         masked = graph.op("Where", eligible, sharp, graph.constant(np.array(_NEVER)))
         return add_floored(graph, graph.op("Softmax", masked, axis=1), count, mask, self.floor)

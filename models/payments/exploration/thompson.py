@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.payments.exploration.best import add_best, add_floored, floored, refuse_floor
+from models.payments.exploration.best import add_count, add_floored, add_taken, floored, refuse_floor
 from models.payments.exploration.rule import Beliefs, BeliefTensors, Needs
 from models.payments.graph import Graph
 from quaestor.ope.greedy import best_eligible
@@ -48,11 +48,10 @@ class Thompson:
         total = ""
         for drawn in self._drawn(graph.actions):
             margin = graph.op("Mul", beliefs.spread, graph.constant(drawn))
-            best, count, mask = add_best(graph, graph.op("Add", beliefs.scores, margin), eligible)
+            best = add_taken(graph, graph.op("Add", beliefs.scores, margin), eligible)
             total = graph.op("Add", total, best) if total else best
-        return add_floored(
-            graph, graph.op("Div", total, graph.constant(np.array(float(self.draws)))), count, mask, self.floor
-        )
+        mean = graph.op("Div", total, graph.constant(np.array(float(self.draws))))
+        return add_floored(graph, mean, *add_count(graph, eligible), self.floor)
 
     def _drawn(self, actions: int) -> NDArray[np.float64]:
         """(draw, action): each draw comes with its mirror image, so that no action is favoured."""

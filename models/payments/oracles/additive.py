@@ -133,11 +133,7 @@ class AdditiveOracle:
             total = graph.op("Add", graph.op("Transpose", square, perm=[1, 0]), straight)
         if not tables:
             return total
-        offsets = np.concatenate(([0], np.cumsum([len(table) for table in tables])))[:-1]
-        flat = graph.constant(np.concatenate(tables))
-        rows = graph.op("Add", self._add_codes(graph, values, category), graph.constant(offsets.astype(np.int64)))
-        entries = graph.op("Gather", flat, rows, axis=0)
-        return graph.op("Add", total, graph.op("ReduceSum", entries, graph.constant(np.array([1])), keepdims=0))
+        return graph.op("Add", total, graph.sum_of_rows(tables, self._add_codes(graph, values, category)))
 
     def _add_codes(self, graph: Graph, values: str, category: str) -> str:
         """The rows of all tables that a round reads, (round, table)."""

@@ -59,9 +59,8 @@ class LogisticOracle:
             graph.constant(spread),
         )
         logit = graph.op("Gemm", standardised, graph.constant(self.numeric), graph.constant(self.intercept), transB=1)
-        for column, table in enumerate(self.tables):
-            code = graph.op("Gather", category, graph.constant(np.array(column)), axis=1)
-            logit = graph.op("Add", logit, graph.op("Gather", graph.constant(table), code, axis=0))
+        if self.tables:
+            logit = graph.op("Add", logit, graph.sum_of_rows(self.tables, category))
         return graph.op("Sigmoid", logit)
 
 

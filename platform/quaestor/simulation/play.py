@@ -15,7 +15,7 @@ from quaestor.simulation.period import Stock, by_node, step
 from quaestor.simulation.scenarios import PlainScenarios
 
 ORDERS_AT_ONCE = 10_000
-"""Orders that a policy is asked for in one go, where several periods are known beforehand: so many stay in the cache."""
+"""Orders that a policy is asked for in one go, where several periods are known beforehand: few enough for the cache."""
 _Inputs: TypeAlias = dict[str, Floats]
 
 
