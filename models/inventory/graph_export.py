@@ -68,6 +68,7 @@ class _IncidenceSum(Aggregation):
         max_num_elements: int | None = None,
     ) -> Tensor:
         assert index is not None
+        assert dim_size is not None
         incidence = index == torch.arange(dim_size, device=index.device)[:, None]
         return incidence.to(x.dtype) @ x
 
