@@ -1,7 +1,7 @@
 """One decision in process, and many at once, with full propensities: logistic and boosted-tree policies.
 
 `--peers PYTHON` adds one decision of Vowpal Wabbit (benchmarks/peers/decision_latency.py) over the same contexts, run
-by a Python that has it, between ours.
+by a Python that has it (benchmarks/peers/requirements.txt).
 """
 
 from __future__ import annotations
@@ -37,13 +37,12 @@ def main() -> None:
     world = PaymentsWorld(WorldParams())
     payments = world.payments(rounds, 0, "bench")
     params: dict[str, OracleParams] = {"logistic": LogisticParams(), "boosted": BoostedParams()}
-    found = []
-    for name, oracle in params.items():
-        policy = world_policy(world, oracle)
-        found.append(_measure(name, policy, payments, singles))
-        if arguments.peers and len(found) == 1:
-            found.append(_peer(arguments.peers, policy.encode(payments.context()), singles))
-    report(found, arguments.json)
+    policies = {name: world_policy(world, oracle) for name, oracle in params.items()}
+    rows = [_measure(name, policy, payments, singles) for name, policy in policies.items()]
+    if arguments.peers:
+        contexts = policies["logistic"].encode(payments.context())
+        rows.append(_peer(arguments.peers, contexts, singles))
+    report(rows, arguments.json)
 
 
 def _peer(python: Path, contexts: Encoded, singles: int) -> Row:

@@ -13,6 +13,7 @@ import sys
 import time
 
 import numpy as np
+from payments_learners import example
 
 TRAINED = 2_000
 
@@ -26,14 +27,10 @@ def main():
     draw = np.random.default_rng(0)
     texts = []
     for number, (numbers, codes) in enumerate(zip(given["numeric"], given["category"], strict=True)):
-        shared = f"shared |n {' '.join(f'{k}:{x:.4f}' for k, x in enumerate(numbers))} |c "
-        shared += " ".join(f"{k}={code}" for k, code in enumerate(codes))
-        actions = [f"|a a={action}" for action in range(given["actions"])]
-        texts.append("\n".join([shared, *actions]))
+        texts.append(example(numbers, codes, given["actions"], None))
         if number < TRAINED:
-            taken = int(draw.integers(given["actions"]))
-            actions[taken] = f"0:{draw.integers(2)}:{1 / given['actions']:.6f} {actions[taken]}"
-            model.learn("\n".join([shared, *actions]))
+            label = (int(draw.integers(given["actions"])), int(draw.integers(2)), 1 / given["actions"])
+            model.learn(example(numbers, codes, given["actions"], label))
     spent = []
     for text in texts:
         start = time.perf_counter()

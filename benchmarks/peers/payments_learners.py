@@ -103,13 +103,13 @@ def vw_squarecb(log, more=""):
         with path.open("w") as file:
             for row in range(len(log.a)):
                 label = (int(log.a[row]), 1 - log.y[row], log.p[row])
-                file.write(_example(log.X[row], log.C[row], log.actions, label))
+                file.write(example(log.X[row], log.C[row], log.actions, label))
         start = time.perf_counter()
         model = Workspace(f"{flags} -d {path}")
         taken = time.perf_counter() - start
     scores = np.zeros((min(20_000, len(log.P)), log.actions))
     for row in range(len(scores)):
-        scores[row] = list(model.predict(_example(log.Xt[row], log.Ct[row], log.actions, None)))
+        scores[row] = list(model.predict(example(log.Xt[row], log.Ct[row], log.actions, None)))
     log.P = log.P[: len(scores)]
     return taken, scores
 
@@ -119,7 +119,8 @@ def vw_squarecb_coin(log):
     return vw_squarecb(log, "--coin")
 
 
-def _example(x, c, actions, label):
+def example(x, c, actions, label):
+    """A round as Vowpal Wabbit reads it; label: the action taken, its cost and its probability, or None."""
     numbers = " ".join(f"{k}:{value:.4f}" for k, value in enumerate(x))
     lines = [f"shared |n {numbers} |c " + " ".join(f"{k}={value}" for k, value in enumerate(c))]
     for action in range(actions):

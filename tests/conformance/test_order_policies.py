@@ -226,6 +226,18 @@ def test_the_export_orders_each_row_on_its_own_terms(name: str) -> None:
             assert not torch.allclose(runner(turned, seen), expected, rtol=1e-3, atol=1e-3)
 
 
+def test_messages_of_a_large_network_are_summed_to_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, small = member("graph"), exported("graph")
+    monkeypatch.setattr("models.inventory.graph_export.SMALL", 0)
+    graph = inventory_graph(policy, LAYOUT, policy.window, calendar=1)
+    assert graph != small
+    seen = observed(3, 7, policy.window)
+    with torch.no_grad():
+        expected = policy(LAYOUT, seen)
+    for runner in (GraphRunner(graph, policy.window), TorchGraph(graph, policy.window)):
+        torch.testing.assert_close(runner(LAYOUT, seen).detach(), expected, rtol=1e-4, atol=1e-4)
+
+
 @every_export
 def test_the_export_adds_noise_to_what_is_seen_and_rations_what_is_there(name: str) -> None:
     policy = member(name)
