@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _11, _27, _30, _31 = (np.uint64(bits) for bits in (11, 27, 30, 31))
 _WORD = (1 << 64) - 1
+FEW = 12
+"""Normals of one key up to which Python's own whole numbers are faster than arrays."""
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
@@ -38,6 +41,13 @@ def event_keys(salt: str, experiment: str, event_ids: Sequence[str]) -> NDArray[
     return np.frombuffer(b"".join(keys), dtype="<u8").astype(np.uint64)
 
 
+def event_key(salt: str, experiment: str, event_id: str) -> int:
+    """The one of `event_keys` for one event."""
+    digest = _prefix(salt, experiment).copy()
+    digest.update(event_id.encode())
+    return int.from_bytes(digest.digest(), "little")
+
+
 @lru_cache(maxsize=64)
 def _prefix(salt: str, experiment: str) -> hashlib.blake2b:
     return hashlib.blake2b(f"{salt}\x1f{experiment}\x1f".encode(), digest_size=8)
@@ -48,6 +58,13 @@ def _steps(count: int, streams: tuple[int, ...]) -> NDArray[np.uint64]:
     """What SplitMix64 adds to a key for each counter of each stream, (1, stream × count)."""
     counter = np.concatenate([np.arange(1, count + 1, dtype=np.uint64) + np.uint64(s << 32) for s in streams])
     return (counter * _GOLDEN)[None, :]
+
+
+@cache
+def _steps_one(count: int, streams: tuple[int, ...]) -> list[int]:
+    """The same as Python's own whole numbers."""
+    steps: list[int] = _steps(count, streams)[0].tolist()
+    return steps
 
 
 def _mixed(keys: NDArray[np.uint64], steps: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -70,7 +87,11 @@ def uniforms(keys: NDArray[np.uint64], count: int, stream: int = 0) -> NDArray[n
 
 def uniform(key: int) -> float:
     """The first of `uniforms` for one key, to the bit, without arrays."""
-    z = (key + 0x9E3779B97F4A7C15) & _WORD
+    return _mixed_one(key, 0x9E3779B97F4A7C15)
+
+
+def _mixed_one(key: int, step: int) -> float:
+    z = (key + step) & _WORD
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
     return (float((z ^ (z >> 31)) >> 11) + 0.5) * 2.0**-53
@@ -85,3 +106,17 @@ def normals(keys: NDArray[np.uint64], count: int, stream: int = 1) -> NDArray[np
     np.sqrt(radius, out=radius)
     radius *= np.cos(angle, out=angle)
     return radius
+
+
+def normals_of(key: int, count: int, stream: int = 1) -> list[float]:
+    """The row of `normals` for one key, to the bit, with few calls of numpy.
+
+    Logarithms and cosines stay numpy's: the standard library's differ in the last bit.
+    """
+    if count > FEW:
+        row: list[float] = normals(np.array([key], dtype=np.uint64), count, stream)[0].tolist()
+        return row
+    both = [_mixed_one(key, step) for step in _steps_one(count, (2 * stream, 2 * stream + 1))]
+    logs: list[float] = np.log(both[:count]).tolist()
+    cosines: list[float] = np.cos([2.0 * pi * turn for turn in both[count:]]).tolist()
+    return [sqrt(-2.0 * log) * cosine for log, cosine in zip(logs, cosines, strict=True)]

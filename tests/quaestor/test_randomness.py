@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from quaestor.randomness import event_keys, generator, normals, stream_seed, uniforms
+from quaestor.randomness import (
+    FEW,
+    event_key,
+    event_keys,
+    generator,
+    normals,
+    normals_of,
+    stream_seed,
+    uniform,
+    uniforms,
+)
 
 KEYS = [2043708893531224274, 6133630706406908453]
 UNIFORMS = [0.5773642536871575, 0.3815186641619693, 0.4687131953197958, 0.08239543951694756]
@@ -54,3 +66,11 @@ def test_streams_are_their_own() -> None:
 @pytest.mark.parametrize("names", [("a", "bc"), ("ab", "c")])
 def test_names_do_not_run_together(names: tuple[str, str]) -> None:
     assert stream_seed(0, *names) != stream_seed(0, "abc")
+
+
+@given(st.text(), st.integers(0, 2 * FEW), st.integers(1, 3))
+def test_one_key_draws_what_many_draw_to_the_bit(event_id: str, count: int, stream: int) -> None:
+    keys, key = event_keys("s", "x", ["before", event_id, "after"]), event_key("s", "x", event_id)
+    assert key == keys[1]
+    assert uniform(key) == uniforms(keys, 1)[1, 0]
+    assert normals_of(key, count, stream) == normals(keys, count, stream)[1].tolist()

@@ -14,11 +14,8 @@ def add_best(graph: Graph, scores: str, eligible: str) -> tuple[str, str]:
     """Adds to a graph which eligible action is the best, (round, action) of booleans, and its score, (round, 1)."""
     masked = graph.op("Where", eligible, scores, graph.constant(np.array(NEVER)))
     top = graph.op("ReduceMax", masked, graph.constant(np.array([1])), keepdims=1)
-    equal = graph.op("Equal", masked, top)
-    # Of equal scores the first counts: one whose running count of equals is 1.
-    running = graph.op("CumSum", graph.cast(equal, TensorProto.INT32), graph.constant(np.array(1)))
-    first = graph.op("Equal", running, graph.constant(np.array(1, dtype=np.int32)))
-    return graph.op("And", equal, first), top
+    first = graph.op("ArgMax", masked, axis=1, keepdims=1)
+    return graph.op("Equal", graph.constant(np.arange(graph.actions)), first), top
 
 
 def add_taken(graph: Graph, scores: str, eligible: str) -> str:

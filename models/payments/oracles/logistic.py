@@ -53,12 +53,10 @@ class LogisticOracle:
     def add_to(self, graph: Graph, numeric: str, category: str) -> str:
         """Adds the prediction to a graph."""
         mean, spread = _moments(self.features)
-        standardised = graph.op(
-            "Div",
-            graph.op("Sub", graph.cast(numeric, TensorProto.DOUBLE), graph.constant(mean)),
-            graph.constant(spread),
-        )
-        logit = graph.op("Gemm", standardised, graph.constant(self.numeric), graph.constant(self.intercept), transB=1)
+        weight = self.numeric / spread
+        intercept = self.intercept - weight @ mean
+        numbers = graph.cast(numeric, TensorProto.DOUBLE)
+        logit = graph.op("Gemm", numbers, graph.constant(weight), graph.constant(intercept), transB=1)
         if self.tables:
             logit = graph.op("Add", logit, graph.sum_of_rows(self.tables, category))
         return graph.op("Sigmoid", logit)

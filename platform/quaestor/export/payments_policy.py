@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from quaestor.export.encoding import Encoded, encode
 from quaestor.export.session import Array, Session
 from quaestor.export.spec import PaymentsSpec
-from quaestor.randomness import event_keys, normals, uniform, uniforms
+from quaestor.randomness import event_key, event_keys, normals, normals_of, uniform, uniforms
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,6 +56,12 @@ class PaymentsPolicy:
         if self.spec.noise_scale == 0:
             return np.zeros((len(keys), count), dtype=np.float32)
         return normals(keys, count).astype(np.float32)
+
+    def _noise_of(self, key: int) -> NDArray[np.float32]:
+        count = len(self.spec.features.numeric)
+        if self.spec.noise_scale == 0:
+            return np.zeros((1, count), dtype=np.float32)
+        return np.array((normals_of(key, count),), dtype=np.float32)
 
     def probabilities(
         self, contexts: Encoded, eligible: NDArray[np.bool_], noise: NDArray[np.float32]
@@ -115,12 +121,11 @@ class PaymentsPolicy:
 
         Returns probabilities, action, whether it fell back, the event's key and its noise.
         """
-        keys = self.keys((event_id,))
-        key, noise = int(keys[0]), self.noise(keys)
+        key = event_key(self.spec.salt, self.spec.system, event_id)
+        noise = self._noise_of(key)
         probabilities: list[float] | None = None
         if not unfit:
-            numbers = np.array((numeric,), dtype=np.float32).reshape(1, len(numeric))
-            codes = np.array((category,), dtype=np.int64).reshape(1, len(category))
+            numbers, codes = np.array((numeric,), dtype=np.float32), np.array((category,), dtype=np.int64)
             raw = self._run("probabilities", numbers, codes, np.array((eligible,)), noise)[0].tolist()
             probabilities = _normalised_one(raw, eligible)
         failed = probabilities is None
