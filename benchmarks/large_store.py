@@ -50,6 +50,7 @@ def _events(connection: Connection, decisions: int, start: datetime) -> None:
         "insert into context_schemas values "
         "('schema', ['amount', 'age', 'hour', 'retries'], ['issuer', 'country', 'scheme'])"
     )
+    connection.execute("insert into eligible_sets values (1, ['card', 'token', 'retry', 'challenge'])")
     connection.execute(
         f"""
         insert into decisions by name
@@ -60,7 +61,7 @@ def _events(connection: Connection, decisions: int, start: datetime) -> None:
                 'iteration-' || (i * 100 // $n) as iteration_id, 'schema' as schema_id,
                 [drawn(i, 1) % 1000 / 10.0, drawn(i, 2) % 90, i % 24, drawn(i, 3) % 4] as numeric_features,
                 ['I' || drawn(i, 4) % 20, 'C' || drawn(i, 5) % 8, 'S' || drawn(i, 6) % 3] as category_features,
-                ['card', 'token', 'retry', 'challenge'] as eligible, [0.1, 0.2, 0.3, 0.4] as propensities,
+                1 as eligible_id, [0.1, 0.2, 0.3, 0.4] as propensities,
                 ['card', 'token', 'retry', 'challenge'][drawn(i, 7) % 4 + 1] as action,
                 [0.1, 0.2, 0.3, 0.4][drawn(i, 7) % 4 + 1] as propensity, drawn(i, 8) % 500 = 0 as fallback,
                 'decisions-' || (i * {DAYS} // $n) as file_digest

@@ -12,7 +12,8 @@ from quaestor.log.lists import with_list_facts
 
 @dataclass(frozen=True)
 class Checked:
-    """A file's rows, parted. `good` may enter; `bad` has row_number, code, reason, system and content (JSON)."""
+    """A file's rows, parted. `good` may enter, decisions with eligible_set, the same number for equal lists of eligible
+    actions; `bad` has row_number, code, reason, system and content (JSON)."""
 
     good: pl.DataFrame
     bad: pl.DataFrame
@@ -36,8 +37,9 @@ def check(kind: Kind, frame: pl.DataFrame, raw: pl.DataFrame) -> Checked:
         pl.struct(_as_text(name, dtype) for name, dtype in raw.schema.items()).struct.json_encode()
     )
     bad = failed.select("row_number", broken.alias("broken"), pl.col("system").fill_null("")).unnest("broken")
+    facts = ("eligible_set",) if kind == "decisions" else ()
     return Checked(
-        good.select("row_number", *(name for name in frame.columns if name != "unreadable")),
+        good.select("row_number", *(name for name in frame.columns if name != "unreadable"), *facts),
         bad.with_columns(as_it_came.to_series().alias("content")),
     )
 

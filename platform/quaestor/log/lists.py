@@ -21,24 +21,33 @@ _STEP = 65_536
 
 def with_list_facts(decisions: pl.DataFrame) -> pl.DataFrame:
     """Adds distinct_eligible (at least one action is named, each once, none empty), position (of the action taken among
-    them, −1 where it is not there) and matching_propensities (absent, or one probability for each eligible action,
-    summing to 1 and agreeing with `propensity`)."""
-    slices = [decisions[start : start + _STEP] for start in range(0, max(len(decisions), 1), _STEP)]
-    return decisions.hstack(pl.concat(_facts(rows) for rows in slices))
-
-
-def _facts(decisions: pl.DataFrame) -> pl.DataFrame:
-    eligible = _Lists.of(decisions["eligible"])
+    them, −1 where it is not there), matching_propensities (absent, or one probability for each eligible action,
+    summing to 1 and agreeing with `propensity`) and eligible_set (the same number for equal lists of eligible
+    actions, from 0 in the order in which they come)."""
+    number, lists = _numbered(decisions["eligible"])
+    eligible = _Lists.of(lists)
     names = pc.dictionary_encode(eligible.entries)
     code = names.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    position = _position(eligible, code, names.dictionary, decisions["action"])
-    return pl.DataFrame(
-        {
-            "distinct_eligible": _distinct(eligible, code, names.dictionary),
-            "matching_propensities": _matching(decisions, eligible, position),
-            "position": position,
-        }
+    position = _position(eligible, code, names.dictionary, number, decisions["action"])
+    length = eligible.length[number]
+    matching = [
+        _matching(decisions[start : start + _STEP], length[start : start + _STEP], position[start : start + _STEP])
+        for start in range(0, max(len(decisions), 1), _STEP)
+    ]
+    return decisions.with_columns(
+        distinct_eligible=pl.Series(_distinct(eligible, code, names.dictionary)[number], dtype=pl.Boolean),
+        position=pl.Series(position, dtype=pl.Int64),
+        matching_propensities=pl.Series(np.concatenate(matching), dtype=pl.Boolean),
+        eligible_set=pl.Series(number, dtype=pl.Int64),
     )
+
+
+def _numbered(lists: pl.Series) -> tuple[NDArray[np.int64], pl.Series]:
+    """The number of each list (row,) among the different ones, and those: there are few where actions are few."""
+    rows = pl.DataFrame({"list": lists}).with_row_index("row").group_by("list", maintain_order=True).agg("row")
+    number = np.empty(len(lists), dtype=np.int64)
+    number[rows["row"].explode().to_numpy()] = np.repeat(np.arange(len(rows)), rows["row"].list.len().to_numpy())
+    return number, rows["list"]
 
 
 class _Lists:
@@ -83,24 +92,32 @@ def _bits(lists: _Lists, code: NDArray[np.int64]) -> NDArray[np.int64]:
     return count
 
 
-def _position(eligible: _Lists, code: NDArray[np.int64], names: pa.Array, action: pl.Series) -> NDArray[np.int64]:
-    """The place of the action taken, (row,); −1 where it is not among the eligible."""
-    taken = pc.index_in(action.to_arrow().cast(names.type), value_set=names).fill_null(-2).to_numpy()
-    taken = np.where(eligible.null, -2, taken)
-    at = np.flatnonzero(code == taken[eligible.row])[::-1]  # backwards, so that the first of several stays
-    position = np.full(len(taken), -1, dtype=np.int64)
-    position[eligible.row[at]] = at - eligible.start[eligible.row[at]]
+def _position(
+    eligible: _Lists, code: NDArray[np.int64], names: pa.Array, number: NDArray[np.int64], action: pl.Series
+) -> NDArray[np.int64]:
+    """The place of the action taken in the row's list, (row,); −1 where it is not among the eligible."""
+    taken = pc.index_in(action.to_arrow().cast(names.type), value_set=names).fill_null(-1).to_numpy()
+    key = eligible.row * (len(names) + 1) + code + 1
+    order = np.argsort(key, kind="stable")  # of an action that is named twice the first place stays
+    sought = number * (len(names) + 1) + taken + 1
+    at = np.minimum(np.searchsorted(key, sought, sorter=order), len(key) - 1)
+    position = np.full(len(number), -1, dtype=np.int64)
+    if len(key):
+        entry = order[at]
+        there = (key[entry] == sought) & (taken >= 0)
+        position[there] = (entry - eligible.start[number])[there]
     return position
 
 
-def _matching(decisions: pl.DataFrame, eligible: _Lists, position: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _matching(decisions: pl.DataFrame, length: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of so many eligible actions a row, the one taken at this position."""
     lists = _Lists.of(decisions["propensities"])
     if lists.null.all():
         return lists.null
     value = lists.entries.to_numpy(zero_copy_only=False)  # null becomes NaN, which is no probability either
     improbable = lists.any(~((value >= 0) & (value <= 1)))
     total = np.bincount(lists.row, value, minlength=len(lists.null))
-    same = (lists.length == eligible.length) & (position >= 0)
+    same = (lists.length == length) & (position >= 0)
     logged = np.full(len(same), np.nan)
     logged[same] = value[(lists.start + position)[same]]
     propensity = decisions["propensity"].to_numpy()

@@ -47,7 +47,7 @@ DECISIONS = Table(
     ("system", "event_id"),
     (
         "decided_at", "iteration_id", "schema_id", "numeric_features", "category_features",
-        "eligible", "propensities", "action", "propensity", "fallback",
+        "eligible_id", "propensities", "action", "propensity", "fallback",
     ),
     derived=("subject",),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quaestor.store import forgetting, quarantine
 from quaestor.store.append import DECISIONS, DEMAND, ORDERS, OUTCOMES, Table, append, insertion
+from quaestor.store.eligible_sets import eligible_ids, with_actions
 from quaestor.store.intake import (
     COMPARING,
     NO_ROWS,
@@ -48,12 +49,13 @@ class DecisionIntake:
         stage(connection, DECISIONS, "staged_decisions")
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Takes some checked decisions, features as columns numeric_… and category_…."""
+        """Takes some checked decisions, features as columns numeric_… and category_…; eligible_set is the same number
+        for equal lists of eligible actions."""
         rows = self._remembered(rows)
         if rows.is_empty():
             return
         hashes = self._key_hashes(rows)
-        rows = rows.with_columns(key_hash=hashes)
+        rows = rows.with_columns(key_hash=hashes, eligible_id=eligible_ids(self._connection, rows))
         doubted = self._doubted(hashes)
         if doubted.any():
             self._stage_doubted(rows.filter(doubted))
@@ -121,7 +123,7 @@ class DecisionIntake:
             self._connection.execute("delete from staged_decisions")
             self._added += appended.added
             self._duplicate += appended.duplicate
-            self._conflicts.append(appended.conflicting)
+            self._conflicts.append(with_actions(self._connection, appended.conflicting))
             self._waiting = 0
 
     def _query(self, rows: pl.DataFrame) -> str:
@@ -132,7 +134,7 @@ class DecisionIntake:
         return f"""
             select row_number, system, event_id, decided_at, iteration_id, '{schema_id}' as schema_id,
                 {listed(numeric, "double")} as numeric_features, {listed(category, "varchar")} as category_features,
-                eligible, propensities, action, propensity, coalesce(fallback, false) as fallback, subject, key_hash
+                eligible_id, propensities, action, propensity, coalesce(fallback, false) as fallback, subject, key_hash
             from arriving
         """
 

@@ -34,14 +34,15 @@ def decisions(
         features += [f"category_features[{i}] as {_quoted('category_' + name)}" for i, name in enumerate(category, 1)]
         columns = ", ".join(
             (
-                "system, event_id, decided_at, iteration_id, eligible, propensities, action, propensity, fallback",
+                "system, event_id, decided_at, iteration_id, actions as eligible",
+                "propensities, action, propensity, fallback",
                 *features,
             )
         )
         frames.append(
             connection.execute(
                 f"""
-                select {columns} from decisions
+                select {columns} from decisions join eligible_sets using (eligible_id)
                 where system = $system and schema_id = $schema_id
                     and ($since is null or decided_at >= $since) and ($until is null or decided_at < $until)
                     and ($event_id is null or event_id = $event_id)

@@ -87,15 +87,14 @@ def names(connection: duckdb.DuckDBPyConnection, system: str) -> Names:
     for _, numbers, categories in _schemas(connection, system):
         numeric.update(dict.fromkeys(numbers))
         category.update(dict.fromkeys(categories))
-    first = connection.execute("select eligible from decisions where system = ? limit 1", [system]).fetchone()
-    if first is None:
-        raise UsageError(f"No decisions of system {system!r} in the store.")
-    # Most rounds offer the same actions: comparing whole lists first spares most of the work.
-    others = connection.execute(
-        "select distinct unnest(eligible) from decisions where system = $system and eligible <> $first::varchar[]",
-        {"system": system, "first": first[0]},
+    actions = connection.execute(
+        "select distinct unnest(actions) from eligible_sets "
+        "where eligible_id in (select eligible_id from decisions where system = ?)",
+        [system],
     ).fetchall()
-    return Names(tuple(numeric), tuple(category), tuple(sorted({*first[0], *(action for (action,) in others)})))
+    if not actions:
+        raise UsageError(f"No decisions of system {system!r} in the store.")
+    return Names(tuple(numeric), tuple(category), tuple(sorted(action for (action,) in actions)))
 
 
 def training_batches(

@@ -30,3 +30,7 @@ def test_lists_of_few_and_of_many_names_are_judged_as_one_by_one(names: int) -> 
     assert 0 < sum(sound) < len(sound) - 3
     places = [each.index(action) if action in (each or ()) else -1 for each, action in zip(lists, actions, strict=True)]
     assert facts["position"].to_list() == places
+    different: list[list[str | None] | None] = []
+    for each in lists:
+        different += [each] if each not in different else []
+    assert facts["eligible_set"].to_list() == [different.index(each) for each in lists]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from quaestor.log.ingest import ingest_file
 from quaestor.settings import Settings
 from quaestor.store import events, intake, known_keys
 from quaestor.store.migration import migrate
+from quaestor.store.rounds import decisions
+from quaestor.store.training import names
 from tests.quaestor.events import START, decision, outcome, write
 
 
@@ -98,3 +101,47 @@ def test_rows_from_before_there_were_hashes_get_theirs(settings: Settings) -> No
         )
     with settings.store.read() as connection:
         assert connection.execute("select count(key_hash) from decisions").fetchone() == (1,)
+
+
+def test_rounds_from_before_there_were_eligible_sets_keep_theirs(settings: Settings, tmp_path: Path) -> None:
+    """As after an upgrade: what was eligible is told as before, and a round that comes again is known."""
+    sets = [["card"], ["token", "card"], ["card", "token"], ["card"]]
+    rows = [decision(n, eligible=names, action="card") for n, names in enumerate(sets)]
+    with settings.store.exclusive() as (connection, _):
+        migrate(connection, 10)
+        connection.execute("insert into context_schemas values ('s', ['amount'], ['country'])")
+        for row in rows:
+            connection.execute(
+                "insert into decisions by name select 'shop' as system, ? as event_id, ?::timestamp as decided_at, "
+                "'s' as schema_id, [1.0] as numeric_features, ['DE'] as category_features, ?::varchar[] as eligible, "
+                "'card' as action, 0.5 as propensity, false as fallback, 'd' as file_digest",
+                [row["event_id"], START.replace(tzinfo=None), row["eligible"]],
+            )
+    with settings.store.read() as connection:
+        found = decisions(connection, "shop")
+        assert found["eligible"].to_list() == sets
+        kept = connection.execute(
+            "select count(*), count(distinct actions), count(distinct eligible_id) from eligible_sets"
+        )
+        assert kept.fetchone() == (3, 3, 3)
+        assert names(connection, "shop").actions == ("card", "token")
+
+
+def test_each_set_of_eligible_actions_is_kept_once(settings: Settings, tmp_path: Path) -> None:
+    """Whatever files and parts bring it; a conflict tells what was eligible, not its number."""
+    chance = np.random.default_rng(0)
+    every = [["card"], ["card", "token"], ["token", "card"], ["card", "token", "retry"]]
+    sets = [every[k] for k in chance.integers(len(every), size=60)]
+    rows = [decision(n, eligible=some, action="card", propensities=None, propensity=0.2) for n, some in enumerate(sets)]
+    for part in range(3):
+        ingest_file(settings.store, "decisions", write(tmp_path, f"{part}.parquet", rows[20 * part : 20 * part + 20]))
+    other = {**rows[7], "eligible": [*sets[7], "cash"]}
+    again = ingest_file(settings.store, "decisions", write(tmp_path, "again.parquet", [*rows, other]))
+    assert again.added == 0
+    with settings.store.read() as connection:
+        by_id = dict(decisions(connection, "shop").select("event_id", "eligible").iter_rows())
+        assert [by_id[row["event_id"]] for row in rows] == sets
+        actions = [tuple(names) for (names,) in connection.execute("select actions from eligible_sets").fetchall()]
+        assert sorted(actions) == sorted({tuple(some) for some in [*sets, other["eligible"]]})
+        content = connection.execute("select content from quarantine where code = 'conflict'").fetchall()
+    assert [other["eligible"]] == [json.loads(text)["eligible"] for (text,) in content if "cash" in text]
