@@ -14,7 +14,7 @@ from quaestor.export.runtime import load
 from tests.conftest import ROOT
 from tests.quaestor.export.conftest import KEY, Made, public_pem, rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("one wheel")]
 
 ABSENT = ("torch", "duckdb", "pandas", "prefect", "streamlit", "scipy", "pyarrow", "onnx", "sklearn", "fastapi")
 
