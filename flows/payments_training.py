@@ -40,9 +40,15 @@ CODE = (
     "quaestor.export.input_schema",
     "quaestor.export.payments_policy",
     "quaestor.export.spec",
+    "quaestor.ope.contributions",
+    "quaestor.ope.dr",
     "quaestor.ope.greedy",
     "quaestor.ope.objectives",
+    "quaestor.ope.target_rounds",
+    "quaestor.ope.weights",
     "quaestor.randomness",
+    "quaestor.store.outcome_places",
+    "quaestor.store.training",
 )
 """What determines an iteration: changing anything else, such as a screen, retrains nothing."""
 

@@ -152,6 +152,7 @@ def test_an_unknown_study_iteration_or_event_is_said(quaestor: Terminal) -> None
     _refused(quaestor("explain", "nobody"), 2, "No decision 'nobody'")
     _refused(quaestor("verify", "nowhere"), 1, "No bundle at nowhere")
     _refused(quaestor("ingest", "decision", "x.parquet"), 2, "Did you mean 'decisions'?")
+    _refused(quaestor("forget", "--subject", "her", "--system", "shop", "--reason", "x"), 2, "No system 'shop'")
 
 
 def test_the_life_of_an_iteration(quaestor: Terminal, settings: Settings, tmp_path: Path) -> None:

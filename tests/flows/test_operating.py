@@ -68,6 +68,23 @@ def test_a_clock_that_ran_ahead_or_a_silent_feed_closes_no_window(settings: Sett
         assert moment_of(settings) == noon
 
 
+def test_what_came_while_the_clock_was_ahead_closes_no_window_once_it_is_right(
+    settings: Settings, tmp_path: Path
+) -> None:
+    noon = datetime(2026, 1, 1, 12)
+    for days, number in ((0, 1), (3652, 2)):
+        with told_by(lambda days=days: noon + timedelta(days=days)):
+            ingest_file(settings.store, "decisions", write(tmp_path, f"{number}.parquet", [decision(number)]))
+    for silent in (1, 100):
+        with told_by(lambda silent=silent: noon + timedelta(hours=silent)):
+            assert moment_of(settings) == noon
+    with told_by(lambda: noon + timedelta(hours=101)):
+        ingest_file(settings.store, "decisions", write(tmp_path, "3.parquet", [decision(3)]))
+        assert moment_of(settings) == noon + timedelta(hours=101)
+    with told_by(lambda: noon - timedelta(hours=1)):  # by a clock that is behind nothing has come yet
+        assert moment_of(settings) == noon - timedelta(hours=1)
+
+
 @pytest.mark.slow
 def test_the_inbox_is_brought_in_once_and_a_bad_file_keeps_nobody_waiting(settings: Settings, tmp_path: Path) -> None:
     rows = [decision(n) for n in range(50)]

@@ -11,9 +11,10 @@ from quaestor.errors import UsageError
 from quaestor.export.from_iteration import GOLDEN_ROWS
 from quaestor.log.subjects import subject_hash, subject_key
 from quaestor.registry.staleness import changed_since
-from quaestor.store import Connection, Store, audit, bundles, deletion, forgetting, iterations
+from quaestor.store import Connection, Store, audit, bundles, deletion, forgetting, health, iterations
 from quaestor.store.audit import Entry
 from quaestor.store.later import FORGOTTEN
+from quaestor.study import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,17 @@ class Forgotten:
 def forget_subject(store: Store, system: str, subject: str, actor: str, reason: str) -> Forgotten:
     """Deletes one subject's rows and writes down that it happened, never who it was; doing it again is harmless.
 
-    Raises UsageError without a reason or a subject.
+    Raises UsageError without a reason or a subject, and for a system that the store has never heard of: that nothing
+    is there of a subject is an answer, that a system was mistyped is none.
     """
     if not reason.strip() or not subject:
         raise UsageError("Name a subject, and a reason without that name: it is kept in the audit trail.")
     pseudonym, now = subject_hash(subject, subject_key(store.path.parent)), utc_now()
     with store.write() as connection:
+        known = health.heard_of(connection)
+        if system not in known:
+            near = did_you_mean(system, known) if known else " It holds nothing yet: is QUAESTOR_DATA the right folder?"
+            raise UsageError(f"No system {system!r} in this store; nobody was forgotten.{near}")
         before = _lost(connection, system)
         theirs = forgetting.events_of(connection, system, pseudonym)
         golden = _golden(connection, store.path.parent, system, theirs)

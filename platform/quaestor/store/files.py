@@ -34,10 +34,11 @@ def count(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def heard_until(connection: duckdb.DuckDBPyConnection, now: datetime) -> datetime:
-    """Up to when the store may know what happened (UTC): now, or when a file was last brought in.
+    """Up to when the store may know what happened (UTC): when a file was last brought in, or now where none was yet.
 
     What nobody has delivered yet is no missing outcome: where the feed is silent, or the clock runs ahead of it, no
-    window closes.
+    window closes. A file that was brought in after now came while some clock was wrong, and says nothing of when: else
+    it would make up for every file that does not come until that day.
     """
-    row = connection.execute("select max(ingested_at) from ingested_files").fetchone()
-    return min(now, row[0]) if row and row[0] else now
+    row = connection.execute("select max(ingested_at) from ingested_files where ingested_at <= ?", [now]).fetchone()
+    return row[0] if row and row[0] else now

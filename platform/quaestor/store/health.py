@@ -29,6 +29,14 @@ def systems(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [str(system) for (system,) in rows]
 
 
+def heard_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every system of which the store keeps anything, or kept it until it was deleted or forgotten."""
+    rows = connection.execute(
+        "select system from quarantine union select system from deletions union select system from forgotten"
+    ).fetchall()
+    return sorted({*systems(connection), *(str(system) for (system,) in rows)})
+
+
 def quarantine_reasons(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Waiting quarantined rows by system, kind and code: an example reason, their number, first and last time."""
     return connection.execute(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.payments.deploy import deploy
 from models.payments.generations import GenerationParams, play
+from models.payments.oracles.additive import AdditiveParams
 from models.payments.oracles.logistic import LogisticParams
 from models.payments.refit import RefitParams, held_out, refit
 from models.payments.world import ACTIONS, PaymentsWorld, WorldParams
@@ -15,6 +18,7 @@ from quaestor.log.maturity import MaturityParams
 from tests.rounds import bandit
 
 REFIT = RefitParams(default_action="none")
+ADDITIVE = RefitParams(default_action="none", oracle=AdditiveParams())
 MATURITY = MaturityParams(attribution_hours=72, default_reward=0.0)
 
 
@@ -91,6 +95,30 @@ def test_a_deployed_policy_decides_only_what_is_eligible() -> None:
     preferred = ACTIONS.index("three_ds")
     able = payments.eligible[:, preferred]
     assert (choice.probabilities[able].argmax(axis=1) == preferred).all()
+
+
+def test_a_refit_told_of_the_break_tells_apart_what_came_before_it() -> None:
+    """Until its memory holds nothing from before the break; told of none, it learns from all windows alike."""
+    rounds = 1500
+    world = PaymentsWorld(WorldParams(seed=2, issuers=6, break_on_day=2 * rounds / 200 / 24))
+    params = GenerationParams(ADDITIVE, MATURITY, generations=5, rounds=rounds, memory=3)
+    told, untold = (list(play(world, replace(params, told=when))) for when in (3, None))
+    assert [(each.memory, each.recent) for each in told] == [(1, 0), (2, 0), (3, 1), (3, 2), (3, 0)]
+    assert [(each.memory, each.recent) for each in untold] == [(1, 0), (2, 0), (3, 0), (3, 0), (3, 0)]
+    assert told[:2] == untold[:2]
+    assert told[2].greedy_share != pytest.approx(untold[2].greedy_share, abs=1e-6)
+
+
+def test_to_be_told_of_a_break_changes_nothing_where_nothing_from_before_it_is_kept() -> None:
+    params = GenerationParams(ADDITIVE, MATURITY, generations=3, rounds=1500, memory=1)
+    world = PaymentsWorld(WorldParams(seed=2, issuers=6))
+    told, untold = (list(play(world, replace(params, told=when))) for when in (2, None))
+    assert told == untold
+
+
+def test_a_break_before_everything_is_no_break_to_be_told_of() -> None:
+    with pytest.raises(ValueError, match="nothing comes before the first generation"):
+        GenerationParams(REFIT, MATURITY, told=1)
 
 
 @pytest.mark.slow

@@ -115,3 +115,22 @@ def test_what_was_forgotten_does_not_come_back_and_what_is_new_does(settings: Se
         kept = connection.execute("select content from quarantine where code = 'forgotten'").fetchall()
     assert "hers" not in str(kept)
     assert forget_subject(settings.store, "shop", "nobody", "ann", "asked").rows["decisions"] == 0
+
+
+def test_a_mistyped_system_is_refused_and_an_unknown_subject_is_not(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds nothing yet"):
+        forget_subject(settings.store, "shop", "her", "ann", "asked")
+    _filled(settings, tmp_path)
+    with pytest.raises(UsageError, match=r"No system 'shpo'.*nobody was forgotten.*Did you mean 'shop'\?"):
+        forget_subject(settings.store, "shpo", "her", "ann", "asked")
+    with settings.store.read() as connection:
+        assert audit.trail(connection).is_empty()
+        assert connection.execute("select count(*) from forgotten").fetchone() == (0,)
+    for _ in range(2):
+        assert sum(forget_subject(settings.store, "shop", "nobody", "ann", "asked").rows.values()) == 0
+
+
+def test_a_system_of_which_nothing_is_left_may_be_named_again(settings: Settings, tmp_path: Path) -> None:
+    ingest_file(settings.store, "decisions", write(tmp_path, "d.parquet", [decision(1, subject="her")]))
+    assert forget_subject(settings.store, "shop", "her", "ann", "asked").rows["decisions"] == 1
+    assert sum(forget_subject(settings.store, "shop", "her", "ann", "asked again").rows.values()) == 0
