@@ -16,8 +16,9 @@ from quaestor.log.adapters.open_bandit import read_open_bandit
 from quaestor.log.columns import COLUMNS, Kind
 from quaestor.study import refuse_unknown
 
-ROWS = 245_760
-"""Rows of a part: memory is bounded by it, whatever the file's size. Two row groups of DuckDB, one for each thread."""
+ROWS = 250_000
+"""Rows of a part: memory is bounded by it, whatever the file's size. A little more than a row group of DuckDB for each
+of two threads: a group that has just filled is written when more rows come, or at the end, by one thread alone."""
 
 
 @dataclass(frozen=True)
