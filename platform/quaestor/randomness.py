@@ -87,14 +87,18 @@ def uniforms(keys: NDArray[np.uint64], count: int, stream: int = 0) -> NDArray[n
 
 def uniform(key: int) -> float:
     """The first of `uniforms` for one key, to the bit, without arrays."""
-    return _mixed_one(key, 0x9E3779B97F4A7C15)
+    return _mixed_one(key, _steps_one(1, (0,)))[0]
 
 
-def _mixed_one(key: int, step: int) -> float:
-    z = (key + step) & _WORD
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
-    return (float((z ^ (z >> 31)) >> 11) + 0.5) * 2.0**-53
+def _mixed_one(key: int, steps: list[int]) -> list[float]:
+    """What `_mixed` makes of one key, (step,)."""
+    found = []
+    for step in steps:
+        z = (key + step) & _WORD
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
+        found.append((((z ^ (z >> 31)) >> 11) + 0.5) * 2.0**-53)
+    return found
 
 
 def normals(keys: NDArray[np.uint64], count: int, stream: int = 1) -> NDArray[np.float64]:
@@ -116,7 +120,7 @@ def normals_of(key: int, count: int, stream: int = 1) -> list[float]:
     if count > FEW:
         row: list[float] = normals(np.array([key], dtype=np.uint64), count, stream)[0].tolist()
         return row
-    both = [_mixed_one(key, step) for step in _steps_one(count, (2 * stream, 2 * stream + 1))]
+    both = _mixed_one(key, _steps_one(count, (2 * stream, 2 * stream + 1)))
     logs: list[float] = np.log(both[:count]).tolist()
     cosines: list[float] = np.cos([2.0 * pi * turn for turn in both[count:]]).tolist()
     return [sqrt(-2.0 * log) * cosine for log, cosine in zip(logs, cosines, strict=True)]

@@ -56,10 +56,9 @@ def rest_to_best(
 def add_rest_to_best(graph: Graph, shares: str, is_best: str, count: str, eligible: str, floor: float) -> str:
     """Adds the same to a graph; is_best (round, action) is of booleans, count (round, 1) of doubles."""
     one, zero = graph.constant(np.array(1.0)), graph.constant(np.array(0.0))
-    is_other = graph.op("And", eligible, graph.op("Not", is_best))
     if floor:
         shares = graph.op("Max", shares, graph.op("Div", graph.constant(np.array(floor)), count))
-    others = graph.op("Where", is_other, shares, zero)
+    others = graph.op("Where", is_best, zero, graph.op("Where", eligible, shares, zero))
     rest = graph.op("Sub", one, graph.op("ReduceSum", others, graph.constant(np.array([1])), keepdims=1))
     return graph.op("Where", is_best, rest, others)
 

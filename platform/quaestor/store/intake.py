@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from quaestor.store.append import Table
 
-MEMORY = "128MB"
+MEMORY = "96MB"
 """What DuckDB may hold while rows enter; what is staged beyond it goes to a temporary folder."""
 COMPARING = "320MB"
 """What it may hold once the file has been read."""
