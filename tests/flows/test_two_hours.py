@@ -36,7 +36,7 @@ from tests.conftest import STUDIES
 pytestmark = pytest.mark.slow
 
 START = datetime(2026, 1, 1)
-MINUTES, EVERY, A_FILE = 120, 5, 1500
+MINUTES, EVERY, A_FILE = 120, 5, 2000
 WINDOW = timedelta(minutes=15)
 
 
@@ -205,7 +205,7 @@ def test_two_hours_of_operation(settings: Settings, tmp_path: Path, monkeypatch:
 
     decisions = MINUTES // EVERY * A_FILE
     answers = pl.concat(site.answered).filter(pl.col("observed_at") <= site.now().replace(tzinfo=UTC))
-    assert before["decisions"] == decisions == 36_000
+    assert before["decisions"] == decisions == 48_000
     assert before["outcomes"] == len(answers) + len(corrected)
     assert before["quarantine"] == 3 + 2
     assert before["ingested_files"] == 2 * MINUTES // EVERY + 4  # a file that came twice was ingested once
