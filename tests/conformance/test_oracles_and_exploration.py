@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from onnx import TensorProto
 
 from models.payments.exploration.bagging import Bagging
+from models.payments.exploration.best import add_taken
 from models.payments.exploration.epsilon_greedy import EpsilonGreedy
 from models.payments.exploration.falcon import Falcon
 from models.payments.exploration.fast_inverse_gap import FastInverseGap
@@ -21,6 +23,7 @@ from models.payments.exploration.thompson import Thompson
 from models.payments.exploration.uniform import Uniform
 from models.payments.exploration.upper_bound import UpperBound
 from models.payments.features import FeatureParams, fit_features
+from models.payments.graph import Graph
 from models.payments.oracles.additive import AdditiveParams
 from models.payments.oracles.boosted import BoostedParams
 from models.payments.oracles.embedding import EmbeddingParams
@@ -34,6 +37,7 @@ from models.payments.policy import policy_graph
 from quaestor.errors import UsageError
 from quaestor.export.encoding import Encoded, Features, encode
 from quaestor.export.payments_policy import PaymentsPolicy
+from quaestor.export.session import Session
 from quaestor.export.spec import PaymentsSpec
 from quaestor.ope.greedy import best_eligible
 from tests.rounds import bandit
@@ -213,3 +217,17 @@ def test_falcon_explores_less_as_it_learns() -> None:
     gammas = [Falcon().at(rounds, 4).gamma for rounds in (1_000, 10_000, 100_000)]
     assert gammas == sorted(gammas)
     assert gammas[2] / gammas[0] == pytest.approx((100 * np.log(1_000) / np.log(100_000)) ** 0.5)
+
+
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    """Where a graph's scores overflowed, it takes another action or gives no distribution, which is a fallback."""
+    graph = Graph(3)
+    scores, eligible = graph.input("scores", TensorProto.DOUBLE, 3), graph.input("eligible", TensorProto.BOOL, 3)
+    session = Session(graph.build({"taken": add_taken(graph, scores, eligible)}), "graph")
+    given_scores = np.array([[np.nan, 0.3, 0.2], [0.3, np.nan, 0.2], [0.2, 0.3, np.nan], [np.nan] * 3, [0.1, 0.3, 0.3]])
+    rows = [given_scores, *(row[None] for row in given_scores)]
+    for some in rows:
+        taken = session.run("taken", {"scores": some, "eligible": np.ones(some.shape, dtype=np.bool_)})
+        assert (taken[np.isnan(some)] == 0).all()
+        assert (taken.sum(axis=1) <= 1).all()
+    assert taken.tolist() == [[0, 1, 0]]

@@ -15,7 +15,9 @@ def add_best(graph: Graph, scores: str, eligible: str) -> tuple[str, str]:
     masked = graph.op("Where", eligible, scores, graph.constant(np.array(NEVER)))
     top = graph.op("ReduceMax", masked, graph.constant(np.array([1])), keepdims=1)
     first = graph.op("ArgMax", masked, axis=1, keepdims=1)
-    return graph.op("Equal", graph.constant(np.arange(graph.actions)), first), top
+    at_first = graph.op("Equal", graph.constant(np.arange(graph.actions)), first)
+    # A score that is no number equals nothing: where it would win, no action is the best, and the policy falls back.
+    return graph.op("And", at_first, graph.op("Equal", masked, top)), top
 
 
 def add_taken(graph: Graph, scores: str, eligible: str) -> str:
