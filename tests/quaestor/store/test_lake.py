@@ -32,6 +32,10 @@ from tests.quaestor.registry.test_forgetting import (  # noqa: F401
 from tests.quaestor.registry.test_promotion import (  # noqa: F401
     test_of_a_promotion_and_a_roll_back_at_once_one_wins,
 )
+from tests.quaestor.store.test_append import (  # noqa: F401
+    test_each_set_of_eligible_actions_is_kept_once,
+    test_rounds_from_before_there_were_eligible_sets_keep_theirs,
+)
 
 pytestmark = pytest.mark.slow
 
