@@ -11,8 +11,10 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -52,7 +54,8 @@ def held(store: Store, name: str, actor: str, seconds: float = SECONDS) -> Itera
             return
     grant = take(store, name, actor, seconds)
     over = threading.Event()
-    beating = threading.Thread(target=_beat, args=(store, grant, over), name=f"lease {name}", daemon=True)
+    beat = partial(copy_context().run, _beat, store, grant, over)  # by the clock that this run goes by
+    beating = threading.Thread(target=beat, name=f"lease {name}", daemon=True)
     beating.start()
     try:
         with carrying(grant):

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -93,6 +95,24 @@ def test_each_write_and_each_beat_lets_a_lease_hold_on(settings: Settings) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("years", [-1, 10])
+def test_a_lease_is_renewed_by_the_clock_of_its_run(
+    settings: Settings, years: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, beats = settings.store, threading.Semaphore(0)
+
+    def counted(*lease_of: Any) -> None:
+        renew(*lease_of)
+        beats.release()
+
+    monkeypatch.setattr(lease, "renew", counted)
+    with at(years=years), held(store, "policies of shop", "ann", seconds=0.5):
+        for _ in range(2):
+            assert beats.acquire(timeout=60)
+        _write(store, "after two beats")
+    assert _written(store) == {"after two beats"}
+
+
 def test_tokens_grow_and_are_never_given_twice(settings: Settings) -> None:
     tokens = []
     for number in range(4):
